@@ -1,0 +1,288 @@
+"""What a log line proves. The rules of truth, and nothing else.
+
+A fact counts only if all of this holds (``_counts``):
+
+1. it comes from the epoch of the request, and was not stamped by the runtime before the request was made;
+2. it came after the stage's own start line, where the pipeline prints one (a refusal or a failure needs no start line:
+   it is what the pipeline prints instead);
+3. its window lies in the window of the open request (for pipelines that widen: it meets it).
+
+A day is done (``_judge``) by the weakest evidence that the profile accepts, or a stronger one. What no line said but was
+concluded is marked ``inferred``. Order is the order of arrival; facts seen twice change nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from watcher.core.events import Epoch, Fact, Meaning
+from watcher.core.moves import UNSETTLED, DayStatus, StageStatus
+from watcher.core.plan import Evidence, Plan
+from watcher.core.state import Day, HoldKind, Open, State
+from watcher.core.turn import Turn, known_providers, spell
+from watcher.core.window import Window, midnight
+
+SKEW = timedelta(seconds=5)  # how far the node's clock may lag behind ours
+ALL_HOURS = (1 << 24) - 1
+HOURLY = "1h"
+LIVE_DAYS = frozenset({DayStatus.REQUESTED, DayStatus.RUNNING, DayStatus.UNCLEAR})
+
+
+def learn(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
+    """Apply one fact to the days that it speaks of."""
+    _learn_provider(turn, fact)
+    if fact.stage is None or not turn.state.has(fact.stage) or fact.window is None:
+        return
+    name = fact.stage
+    held = turn.stage(name).open
+    if held is None or not _counts(turn, name, held, fact, epoch):
+        return
+    _note_activity(turn, name, fact)
+    match fact.meaning:
+        case Meaning.REPAIR_STARTED:
+            pass  # orchestrator: own or foreign
+        case Meaning.COVERAGE_REFUSED | Meaning.WINDOW_FAILED:
+            _learn_failure(turn, name, held, fact)
+        case Meaning.DAY_STARTED:
+            _learn_day_started(turn, name, fact)
+        case Meaning.ACTIVITY | Meaning.WINDOW_DONE | Meaning.REPAIR_ENDED:
+            _learn_progress(turn, name, fact)
+        case _:
+            pass
+
+
+def conclude_quiet(turn: Turn, name: str) -> None:
+    """Every day of the open request that its lines covered is concluded done: quiet has lasted long enough."""
+    for day in turn.stage(name).unsettled():
+        _finish(turn, name, day, inferred=True)
+
+
+def rests_by_quiet(state: State, plan: Plan, name: str) -> bool:
+    """True when quiet may end the open request: allowed by the profile, and every day covered by every provider."""
+    stage = state.stage(name)
+    days = stage.unsettled()
+    if plan.stage(name).rules.least is not Evidence.QUIET or not days:
+        return False
+    keys = known_providers(state, plan, name)
+    return all(_suffices(keys, stage.days[day].covered | stage.days[day].proven) for day in days)
+
+
+def missing(turn: Turn, name: str, day: date) -> str:
+    """What the day still lacks, in words."""
+    stage, plan = turn.stage(name), turn.rules(name)
+    seen = stage.days[day].covered | stage.days[day].proven
+    lacking = sorted(turn.providers(name) - (seen if plan.rules.least is Evidence.QUIET else stage.days[day].proven))
+    if lacking:
+        return f"no line yet from provider {', '.join(lacking)}"
+    if plan.wait_hourly and plan.rules.hourly and stage.days[day].proven:
+        return f"daily set done; {stage.days[day].hours.bit_count()} of 24 hourly sets seen"
+    return "no line says that it is done"
+
+
+def reopen_for_providers(turn: Turn) -> None:
+    """A provider appeared: stages that looked complete without it are not."""
+    for plan in turn.plan.stages:
+        stage = turn.stage(plan.name)
+        if not plan.rules.per_provider or stage.open is None:
+            continue
+        lacking = [
+            day
+            for day, known in stage.days.items()
+            if known.status is DayStatus.DONE and not _covers(turn, plan.name, known.covered | known.proven)
+        ]
+        if not lacking or (stage.status is StageStatus.DONE and turn.state.finished_at is not None):
+            continue
+        for day in lacking:
+            turn.move_day(plan.name, day, DayStatus.RUNNING, missing(turn, plan.name, day), inferred=False)
+        if stage.status is StageStatus.DONE:
+            turn.move_stage(plan.name, StageStatus.RUNNING, "a new provider appeared", finished_at=None)
+            turn.set_open(plan.name, requested_at=stage.started_at or turn.now)
+        # The days may lie in chunks that are already behind us: listen for all of them.
+        turn.set_open(plan.name, window=turn.plan.window, silent_since=turn.now)
+
+
+# ---- which facts count ----------------------------------------------------------------------------------------------
+
+
+def _counts(turn: Turn, name: str, held: Open, fact: Fact, epoch: Epoch | None) -> bool:
+    if fact.window is None or not held.window.meets(fact.window):
+        return False
+    if turn.plan.replay:
+        return _in_order(turn, name, held, fact)
+    if epoch != held.epoch:
+        return False
+    if fact.stamped_by_runtime and fact.at is not None and fact.at < held.requested_at - SKEW:
+        return False
+    return _in_order(turn, name, held, fact)
+
+
+def _in_order(turn: Turn, name: str, held: Open, fact: Fact) -> bool:
+    needs_no_start = fact.meaning in {Meaning.REPAIR_STARTED, Meaning.COVERAGE_REFUSED, Meaning.WINDOW_FAILED}
+    return held.started or needs_no_start or not turn.rules(name).rules.prints_start
+
+
+def _days(turn: Turn, name: str, fact: Fact) -> list[date]:
+    """The days of the open request that the fact's window says something about, for daily facts."""
+    held, window = turn.stage(name).open, fact.window
+    if held is None or window is None or fact.resolution == HOURLY:
+        return []
+    if not turn.rules(name).rules.widens and not (window.is_whole_days() and held.window.contains(window)):
+        return []
+    return [day for day in held.window.days() if window.covers(day) and day in turn.stage(name).days]
+
+
+def _note_activity(turn: Turn, name: str, fact: Fact) -> None:
+    """The pipeline is alive: silence begins anew. While we catch up, the line's own stamp says when it was."""
+    heard = turn.now
+    if turn.state.log.blind_since is not None and fact.at is not None:
+        heard = min(fact.at, turn.now)
+    held = turn.stage(name).open
+    if held is not None:
+        turn.set_open(name, active=True, silent_since=max(held.silent_since, heard))
+    if turn.state.hold is not None and turn.state.hold.kind is HoldKind.SILENCE and turn.state.hold.stage == name:
+        for day, known in turn.stage(name).days.items():
+            if known.status is DayStatus.UNCLEAR:
+                turn.move_day(name, day, DayStatus.RUNNING, "heard again")
+        turn.release("the log speaks of the stage again")
+
+
+def _learn_provider(turn: Turn, fact: Fact) -> None:
+    if fact.provider is None or fact.provider in turn.state.providers:
+        return
+    if turn.state.has(fact.stage) and fact.stage is not None and turn.rules(fact.stage).rules.per_provider:
+        turn.set(providers=turn.state.providers | {fact.provider})
+        reopen_for_providers(turn)
+
+
+# ---- what they prove ------------------------------------------------------------------------------------------------
+
+
+def _learn_failure(turn: Turn, name: str, held: Open, fact: Fact) -> None:
+    """A refusal or failure of the hourly store is noted; of the daily one, inside the request, it fails its days."""
+    if fact.resolution == HOURLY:
+        if fact.meaning is Meaning.COVERAGE_REFUSED:
+            turn.set_open(name, hourly_refused=True)
+            for day in turn.stage(name).unsettled():
+                _judge(turn, name, day, fact)
+        turn.record("note", "the hourly store does not hold this window", name, evidence=fact.line)
+        return
+    window = fact.window
+    if window is None or (fact.resolution is not None and not held.window.contains(window)):
+        turn.record("note", "a failure outside the open request", name, evidence=fact.line)
+        return
+    reason = "the store refused it: outside its coverage" if fact.coverage else "the pipeline failed on it"
+    reason = f"{reason}. {fact.advice}" if fact.advice else reason
+    for day in _days(turn, name, fact):
+        known = turn.stage(name).days[day]
+        if known.status in LIVE_DAYS or (known.status is DayStatus.DONE and known.inferred):
+            at = turn.stamp(fact.at)
+            turn.move_day(name, day, DayStatus.FAILED, reason, evidence=fact.line, at=at, inferred=False)
+
+
+def _learn_day_started(turn: Turn, name: str, fact: Fact) -> None:
+    """Work on a day began; the day before it, if it was begun, is thereby over (concluded)."""
+    for day in _days(turn, name, fact):
+        known = turn.stage(name).days[day]
+        if known.status is not DayStatus.REQUESTED:
+            continue
+        turn.move_day(name, day, DayStatus.RUNNING, None, evidence=fact.line, at=turn.stamp(fact.at))
+        if turn.rules(name).rules.least > Evidence.NEXT_STARTED:
+            continue
+        before = day - timedelta(days=1)
+        known = turn.stage(name).days.get(before, Day())
+        if known.status is DayStatus.RUNNING and not turn.rules(name).wait_hourly:
+            turn.set_day(name, before, evidence=fact.line, at=turn.stamp(fact.at))
+            _finish(turn, name, before, inferred=True, reason="the next day was started")
+
+
+def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
+    """Activity covers days; a written set or the pipeline's end line proves them."""
+    if fact.resolution == HOURLY:
+        _learn_hour(turn, name, fact)
+        return
+    key = frozenset({fact.provider or ""})
+    for day in _days(turn, name, fact):
+        known = turn.stage(name).days[day]
+        at = turn.stamp(fact.at)
+        if fact.meaning is Meaning.ACTIVITY:
+            if known.status in LIVE_DAYS:
+                turn.move_day(name, day, DayStatus.RUNNING, known.reason, evidence=fact.line, at=at)
+                turn.set_day(name, day, covered=known.covered | key)
+            continue
+        if known.status not in LIVE_DAYS and not (known.status is DayStatus.DONE and _is_news(known, fact)):
+            continue
+        rows = {"rows_in": fact.rows_in, "rows_out": fact.rows_out} if fact.rows_out is not None else {}
+        seconds = {"seconds": fact.seconds} if fact.seconds is not None else {}
+        turn.set_day(
+            name,
+            day,
+            proven=known.proven | key,
+            covered=known.covered | key,
+            evidence=fact.line,
+            at=at,
+            **rows,
+            **seconds,
+        )
+        if fact.rows_out == 0 and (fact.rows_in in (None, 0) or midnight(day) + timedelta(days=1) <= turn.now):
+            reason = "the store of this day was written empty: it may have been wiped"
+            turn.move_day(name, day, DayStatus.EMPTY, reason, inferred=False)
+        else:
+            _judge(turn, name, day, fact)
+
+
+def _is_news(known: Day, fact: Fact) -> bool:
+    """A done day still learns: a line turns a conclusion into knowledge, and an emptied store is never ignored."""
+    return known.inferred or fact.rows_out == 0
+
+
+def _learn_hour(turn: Turn, name: str, fact: Fact) -> None:
+    window, held = fact.window, turn.stage(name).open
+    if window is None or held is None or not window.is_one_hour() or not held.window.contains(window):
+        return
+    if fact.meaning is not Meaning.WINDOW_DONE or window.start.date() not in turn.stage(name).days:
+        return
+    day = window.start.date()
+    known = turn.stage(name).days[day]
+    turn.set_day(name, day, hours=known.hours | 1 << window.start.hour)
+    if known.status in UNSETTLED:
+        _judge(turn, name, day, fact)
+
+
+def _judge(turn: Turn, name: str, day: date, fact: Fact) -> None:
+    """Move the day to done if what is known of it now suffices; else say what is missing."""
+    known, plan, held = turn.stage(name).days[day], turn.rules(name), turn.stage(name).open
+    if held is None or not known.proven:
+        return
+    enough = _covers(turn, name, known.proven)
+    if plan.wait_hourly and plan.rules.hourly and not held.hourly_refused:
+        enough = enough and known.hours == ALL_HOURS
+    if plan.rules.least is Evidence.REPAIR_ENDED and fact.meaning is Meaning.WINDOW_DONE:
+        enough = False
+    if enough:
+        _finish(turn, name, day, inferred=False)
+    else:
+        turn.move_day(name, day, DayStatus.RUNNING, missing(turn, name, day), inferred=False)
+
+
+def _finish(turn: Turn, name: str, day: date, *, inferred: bool, reason: str | None = None) -> None:
+    turn.move_day(name, day, DayStatus.DONE, reason, inferred=inferred)
+
+
+def _covers(turn: Turn, name: str, keys: frozenset[str]) -> bool:
+    return _suffices(turn.providers(name), keys)
+
+
+def _suffices(known: frozenset[str], seen: frozenset[str]) -> bool:
+    return bool(seen) and known <= seen
+
+
+def whole_window(window: Window, inside: Window) -> Window:
+    """The part of ``window`` that lies inside ``inside``, cut to whole days; an empty window where there is none."""
+    start, end = max(window.start, inside.start), min(window.end, inside.end)
+    days = list(Window(start, max(start, end)).days())
+    return Window.of_days(days[0], days[-1]) if days else Window(start, start)
+
+
+def describe(turn: Turn, name: str, status: DayStatus) -> str:
+    """The days of a stage in this state, as people write them."""
+    return spell([day for day, known in turn.stage(name).days.items() if known.status is status])

@@ -1,0 +1,151 @@
+"""What silence means, and when: every deadline of the core is computed here, none is counted.
+
+Silence is not death. It becomes quiet (a conclusion, where the profile allows it) or ``unclear`` (a hold that people are
+told of), never another request; the one exception is a request of which nobody knows whether it arrived, where the start
+line that must have followed is provably absent. Nothing is concluded from a silence that was not heard: while blind the
+clock stands still, and every deadline needs a ``CaughtUp`` from after it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from watcher.core.commands import Confirm
+from watcher.core.completion import conclude_quiet, missing, rests_by_quiet
+from watcher.core.moves import ENDED_RUN, UNSETTLED, DayStatus, RunStatus, StageStatus
+from watcher.core.plan import Plan
+from watcher.core.state import Answer, HoldKind, Open, State
+from watcher.core.turn import Turn, spell
+
+TELL_AGAIN = timedelta(hours=12)
+SECOND = timedelta(seconds=1)
+
+
+def listen(turn: Turn) -> None:
+    """Draw the conclusions of silence that are due, stage by stage."""
+    _tell_blindness(turn)
+    if turn.state.status in ENDED_RUN or turn.state.log.blind_since is not None:
+        return
+    for plan in turn.plan.stages:
+        due = _deadline(turn.state, turn.plan, plan.name)
+        if due is None or due > turn.now:
+            continue
+        heard = turn.state.log.heard_until
+        if not turn.plan.replay and (heard is None or heard < due):
+            _ask_to_confirm(turn, due)
+        elif rests_by_quiet(turn.state, turn.plan, plan.name):
+            conclude_quiet(turn, plan.name)
+        else:
+            _give_up_waiting(turn, plan.name)
+
+
+def next_deadline(state: State, plan: Plan) -> datetime | None:
+    """When ``step`` must be called next although nothing happened; None: never."""
+    times: list[datetime] = [
+        delivery.next_at
+        for message in state.outbox.messages
+        for delivery in message.deliveries.values()
+        if not delivery.sending
+    ]
+    if state.hold is not None and state.status is RunStatus.HELD:
+        times.append(state.hold.told_at + TELL_AGAIN)
+    if state.status not in ENDED_RUN:
+        blind = state.log.blind_since
+        if blind is not None:
+            if state.hold is None:
+                times.append(blind + plan.blind)
+        else:
+            times.extend(_silence_times(state, plan))
+    return min(times, default=None)
+
+
+def _silence_times(state: State, plan: Plan) -> list[datetime]:
+    times = [stage.not_before for stage in state.stages if stage.not_before is not None and stage.open is None]
+    asked, heard = state.log.confirm_asked_at, state.log.heard_until
+    for stage in plan.stages:
+        due = _deadline(state, plan, stage.name)
+        if due is None:
+            continue
+        if not plan.replay and asked is not None and asked >= due and (heard is None or heard < due):
+            due = asked + _ask_again(plan)
+        times.append(due)
+    return times
+
+
+def _deadline(state: State, plan: Plan, name: str) -> datetime | None:
+    """When the silence of this stage's open request has lasted as long as it may."""
+    stage, rules = state.stage(name), plan.stage(name)
+    held = stage.open
+    if held is None or stage.status is not StageStatus.RUNNING or not stage.unsettled():
+        return None
+    if held.answer is Answer.AWAITED:
+        return None  # the request is on its way; its own time-out ends the waiting
+    if rests_by_quiet(state, plan, name):
+        return held.silent_since + rules.patience.quiet
+    if plan.replay:
+        return None  # a recorded log can be quiet, but nobody waits for it
+    return held.silent_since + (rules.patience.day if held.active or held.again else rules.patience.start)
+
+
+def _ask_again(plan: Plan) -> timedelta:
+    shortest = min(min(stage.patience.start, stage.patience.day, stage.patience.quiet) for stage in plan.stages)
+    return max(SECOND / 2, min(SECOND * 30, shortest / 2))
+
+
+def _ask_to_confirm(turn: Turn, due: datetime) -> None:
+    asked = turn.state.log.confirm_asked_at
+    if asked is None or asked < due or asked + _ask_again(turn.plan) <= turn.now:
+        turn.set_log(confirm_asked_at=turn.now)
+        turn.commands.append(Confirm())
+
+
+def _give_up_waiting(turn: Turn, name: str) -> None:
+    """The patience is over: the request never arrived and is void, or its days are unclear and the run holds."""
+    stage = turn.stage(name)
+    held = stage.open
+    if held is None:
+        return
+    if _never_arrived(turn, name, held):
+        turn.record("request", f"request {held.request} never arrived: no start line on a gapless log", name)
+        for day in stage.unsettled():
+            turn.move_day(name, day, DayStatus.PENDING, "its request never arrived")
+        turn.set_stage(name, open=None)
+        return
+    reason = _why_unclear(turn, name, held)
+    days = stage.unsettled()
+    for day in days:
+        lacking = f"; {missing(turn, name, day)}" if stage.days[day].status in UNSETTLED and held.active else ""
+        turn.move_day(name, day, DayStatus.UNCLEAR, f"{reason}{lacking}")
+    text = f"{name} {spell(days)}: {reason}"
+    if turn.hold(HoldKind.SILENCE, text, name):
+        turn.tell(("unclear", "held"), "warning", f"{name}: {len(days)} day(s) unclear, the run holds", text)
+
+
+def _never_arrived(turn: Turn, name: str, held: Open) -> bool:
+    speaks = turn.state.log.info_lines > held.info_lines
+    silent = not held.active and not held.again and held.gapless and speaks
+    return silent and held.answer is Answer.UNCLEAR and turn.rules(name).rules.prints_start
+
+
+def _why_unclear(turn: Turn, name: str, held: Open) -> str:
+    since = f"{held.silent_since:%Y-%m-%d %H:%M:%S}Z"
+    reason = f"no line of this stage since {since}" if held.active else f"no line at all of this stage since {since}"
+    if held.answer is Answer.UNCLEAR and held.note:
+        reason += f", and it is not known whether the request arrived ({held.note})"
+    if not held.gapless:
+        reason += "; a part of the log is missing, the lines may have been in it"
+    if turn.state.log.info_lines <= held.info_lines:
+        reason += "; no INF line of any kind came either: is the log level of Kubecost above info?"
+    return reason
+
+
+def _tell_blindness(turn: Turn) -> None:
+    blind = turn.state.log.blind_since
+    if blind is None or turn.plan.replay or turn.state.status in ENDED_RUN or turn.state.hold is not None:
+        return
+    if turn.now < blind + turn.plan.blind:
+        return
+    cause = turn.state.log.blind_cause or "no stream is open"
+    text = f"no log since {blind:%Y-%m-%d %H:%M:%S}Z: {cause}"
+    if turn.hold(HoldKind.BLIND, text):
+        turn.tell(("held",), "warning", "the log cannot be read, the run holds", text)
