@@ -1,0 +1,250 @@
+"""The shell: one queue, one writer. Takes an event, steps, saves, publishes the snapshot, carries out the commands.
+
+Everything else only puts events into the queue or reads ``state``. The order is the promise: the state that says
+"requested" is on the disk before the request leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, assert_never
+
+from watcher.core.commands import Command, Confirm, Notify, Record, Request
+from watcher.core.events import Booted, DeadlineReached, Event, LogRead, RequestWithheld
+from watcher.core.moves import ENDED_RUN, RunStatus
+from watcher.core.orchestrator import step
+from watcher.core.plan import Plan
+from watcher.core.silence import next_deadline
+from watcher.core.state import HoldKind, State
+from watcher.core.view import exit_code
+from watcher.errors import StateError
+from watcher.sources import Cursor, LinesRead, Source, SourceEvent
+
+log = logging.getLogger("watcher")
+
+QUEUE_SIZE = 1000  # batches, not lines
+LONGEST_SLEEP = 10.0  # seconds; the wall clock may be set while we sleep, and the watchdog wants to see us move
+LAZY_SAVE = timedelta(seconds=1)  # how far the saved cursor may lag while nothing else changes
+SAVE_RETRIES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 10.0)  # seconds; then the daemon ends, temporarily
+LAST_WORDS = 10.0  # seconds that the last messages get before ``--once`` ends
+
+
+class Saves(Protocol):
+    """Where the state goes (``store.Store``, or nowhere)."""
+
+    def save(self, state: State, cursor: str | None, records: tuple[Record, ...]) -> None:
+        """Write one step; raises StateError if it could not be."""
+
+
+class Reads(Protocol):
+    """Turns raw lines into what they mean (``matcher.Matcher``)."""
+
+    def read_lines(self, read: LinesRead) -> LogRead:
+        """The facts and counts of a batch."""
+
+
+Send = Callable[[Request], Awaitable[Event]]
+Tell = Callable[[Notify], Awaitable[Event]]
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Everything outside that the daemon talks to. ``withhold`` says what a dry run would have sent; None: send."""
+
+    source: Source
+    matcher: Reads
+    store: Saves
+    send: Send
+    tell: Tell
+    clock: Callable[[], datetime]
+    withhold: Callable[[Request], str] | None = None
+
+
+class Daemon:
+    """One run, driven until it ends (``once``) or until it is told to stop."""
+
+    def __init__(self, state: State, cursor: str | None, plan: Plan, edges: Edges, *, once: bool = False) -> None:
+        self.state = state
+        self.plan = plan
+        self.edges = edges
+        self.once = once
+        self.turned_at: datetime = edges.clock()
+        self.watchers: list[Callable[[State], None]] = []
+        self._saved_cursor = cursor
+        self._cursor: Cursor | None = None
+        self._queue: asyncio.Queue[Event | SourceEvent] = asyncio.Queue(QUEUE_SIZE)
+        self._unsaved_since: datetime | None = None
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """End after the present turn: save, send nothing more."""
+        self._stop.set()
+
+    async def put(self, event: Event) -> None:
+        """Put an event in the queue."""
+        await self._queue.put(event)
+
+    async def run(self) -> int:
+        """Drive the run. Returns the exit code of the run as it stands when the daemon ends."""
+        if self.once and self._is_over_at_start():
+            return exit_code(self.state)
+        async with asyncio.TaskGroup() as tasks:
+            stopped = tasks.create_task(self._stop.wait(), name="stop")
+            follower = None
+            try:
+                await self._turn(Booted(), tasks)
+                follower = tasks.create_task(self.edges.source.follow(self._queue.put, self._saved_cursor), name="follow")
+                await self._turns(tasks, stopped)
+            finally:
+                for task in (stopped, follower):
+                    if task is not None:
+                        task.cancel()
+                for task in self._running:
+                    task.cancel()
+        await self._save(())
+        return exit_code(self.state)
+
+    # ---- turns
+
+    @property
+    def _running(self) -> list[asyncio.Task[None]]:
+        return [task for task in asyncio.all_tasks() if task.get_name().startswith("do: ")]
+
+    async def _turns(self, tasks: asyncio.TaskGroup, stopped: asyncio.Task[bool]) -> None:
+        last_words: datetime | None = None
+        while not self._stop.is_set():
+            event = await self._next(stopped)
+            if event is not None:
+                await self._turn(event, tasks)
+            elif self._is_due():
+                await self._turn(DeadlineReached(), tasks)
+            await self._save_lazily()
+            self.turned_at = now = self.edges.clock()
+            if self.once and self._rests():
+                last_words = last_words or now
+                if not self._has_messages() or now - last_words >= timedelta(seconds=LAST_WORDS):
+                    return
+            else:
+                last_words = None
+
+    async def _next(self, stopped: asyncio.Task[bool]) -> Event | SourceEvent | None:
+        """The next event; None when a deadline, the lazy save or the longest sleep came first."""
+        if not self._queue.empty():
+            return self._queue.get_nowait()
+        getter = asyncio.ensure_future(self._queue.get())
+        try:
+            await asyncio.wait({getter, stopped}, timeout=self._sleep(), return_when=asyncio.FIRST_COMPLETED)
+            return getter.result() if getter.done() else None
+        finally:
+            getter.cancel()
+
+    def _sleep(self) -> float:
+        now = self.edges.clock()
+        times = [LONGEST_SLEEP]
+        deadline = next_deadline(self.state, self.plan)
+        if deadline is not None:
+            times.append((deadline - now).total_seconds())
+        if self._unsaved_since is not None:
+            times.append((self._unsaved_since + LAZY_SAVE - now).total_seconds())
+        if self.once and self._rests():
+            times.append(0.1)
+        return max(0.0, min(times))
+
+    def _is_due(self) -> bool:
+        deadline = next_deadline(self.state, self.plan)
+        return deadline is not None and deadline <= self.edges.clock()
+
+    async def _turn(self, happened: Event | SourceEvent, tasks: asyncio.TaskGroup) -> None:
+        if isinstance(happened, LinesRead):
+            event: Event = self.edges.matcher.read_lines(happened)
+            self._cursor = happened.cursor
+        else:
+            event = happened
+        log.debug(">> %s", event)
+        self.state, commands = step(self.state, event, self.edges.clock(), self.plan)
+        records = tuple(command for command in commands if isinstance(command, Record))
+        if isinstance(event, LogRead) and not commands:
+            self._unsaved_since = self._unsaved_since or self.edges.clock()
+        else:
+            await self._save(records)
+        for watch in self.watchers:
+            watch(self.state)
+        for command in commands:
+            self._carry_out(command, tasks)
+
+    # ---- saving
+
+    async def _save_lazily(self) -> None:
+        if self._unsaved_since is not None and self.edges.clock() >= self._unsaved_since + LAZY_SAVE:
+            await self._save(())
+
+    async def _save(self, records: tuple[Record, ...]) -> None:
+        """Save, patiently: a disk may be full for a while. Nothing else happens meanwhile, that is the point."""
+        if self._cursor is not None:
+            self._saved_cursor = self._cursor.dump()
+        for pause in (*SAVE_RETRIES, None):
+            try:
+                # In a thread and shielded: a slow disk must not stop the loop, a cancellation must not tear a save.
+                await asyncio.shield(asyncio.to_thread(self.edges.store.save, self.state, self._saved_cursor, records))
+            except StateError as error:
+                if pause is None:
+                    raise
+                log.error("%s; trying again in %s s", error, pause)
+                await asyncio.sleep(pause)
+            else:
+                self._unsaved_since = None
+                return
+
+    # ---- commands
+
+    def _carry_out(self, command: Command, tasks: asyncio.TaskGroup) -> None:
+        match command:
+            case Record():
+                level = logging.WARNING if command.kind == "illegal" else logging.INFO
+                log.log(level, "%s", _sentence(command), extra={"record": command})
+            case Request():
+                self._do(tasks, f"request {command.request}", self._request(command))
+            case Notify():
+                self._do(tasks, f"notify {command.message} {command.destination}", self._notify(command))
+            case Confirm():
+                self._do(tasks, "confirm", self.edges.source.confirm())
+            case _:
+                assert_never(command)
+
+    @staticmethod
+    def _do(tasks: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, None]) -> None:
+        tasks.create_task(work, name=f"do: {name}")
+
+    async def _request(self, command: Request) -> None:
+        if self.edges.withhold is not None:
+            await self._queue.put(RequestWithheld(command.request, self.edges.withhold(command)))
+            return
+        await self._queue.put(await self.edges.send(command))
+
+    async def _notify(self, command: Notify) -> None:
+        await self._queue.put(await self.edges.tell(command))
+
+    # ---- ends
+
+    def _is_over_at_start(self) -> bool:
+        """A finished run is never begun again, and what a person must decide is not waited for."""
+        hold = self.state.hold
+        decides = hold is not None and hold.kind is HoldKind.DECISION and self.state.status is RunStatus.HELD
+        return self.state.status in ENDED_RUN or decides
+
+    def _rests(self) -> bool:
+        return self.state.status in ENDED_RUN or self.state.status is RunStatus.HELD
+
+    def _has_messages(self) -> bool:
+        return any(d.sending or not d.attempts for m in self.state.outbox.messages for d in m.deliveries.values())
+
+
+def _sentence(record: Record) -> str:
+    where = " ".join(str(part) for part in (record.stage, record.day) if part is not None)
+    move = f"{record.before} -> {record.after}" if record.before and record.after else ""
+    text = "" if record.text == record.after else record.text
+    return " ".join(part for part in (f"[{record.kind}]", where, move, text) if part)

@@ -1,0 +1,121 @@
+"""A recorded log through the production path: same splitter, same matcher, same core; nothing is ever sent.
+
+Time in a replay is what the lines say: the latest stamp seen. A log without stamps has no time, so nothing is concluded
+from quiet in it; nor is anything from its end.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from watcher.core.events import CaughtUp, DeadlineReached, Event, LogRead
+from watcher.core.lines import LineSplitter
+from watcher.core.orchestrator import step
+from watcher.core.plan import Plan
+from watcher.core.silence import next_deadline
+from watcher.core.state import State
+from watcher.errors import WatcherError
+from watcher.matcher import Matcher
+
+CHUNK = 256 * 1024
+SNIFFED = 64 * 1024
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UnreadableLog(WatcherError):
+    """The log cannot be opened at all."""
+
+
+@dataclass
+class Replay:
+    """One pass over some logs. ``state`` is what they prove, ``warnings`` what stood in the way (one line each)."""
+
+    plan: Plan
+    matcher: Matcher
+    watch: Callable[[State], None] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = State.begin(self.plan)
+        self._now = NO_TIME
+
+    def read(self, paths: Iterable[str]) -> State:
+        """Read every log in order. Raises UnreadableLog if one cannot be opened; then nothing was read."""
+        sources = [(path, _open(path)) for path in paths]
+        self._step(CaughtUp(NO_TIME))
+        for path, source in sources:
+            with closing(source):
+                self._read(path, source)
+        return self.state
+
+    def _read(self, path: str, source: BinaryIO) -> None:
+        splitter = LineSplitter()
+        lines = binary = 0
+        for chunk in self._chunks(path, source):
+            if not lines:
+                binary += chunk[:SNIFFED].count(0)
+            complete = splitter.feed(chunk)
+            lines += len(complete)
+            self._match(bytes(line) for line in complete)
+        if splitter.rest:
+            self.warnings.append(f"{path}: the last line is cut off; it was not counted")
+        if not lines:
+            self.warnings.append(f"{path}: no complete line in it; is this the right file?")
+        elif binary:
+            self.warnings.append(f"{path}: this does not look like a text log; it was read as far as it goes")
+
+    def _chunks(self, path: str, source: BinaryIO) -> Iterator[bytes]:
+        try:
+            while chunk := source.read(CHUNK):
+                yield chunk
+        except (OSError, EOFError, zlib.error) as error:
+            self.warnings.append(f"{path}: reading ended early ({error}); what came before was read")
+
+    def _match(self, lines: Iterable[bytes]) -> None:
+        """Lines between two facts are counted in one step; a fact has a step of its own, at its own time."""
+        count = matched = near_missed = info = 0
+        for raw in lines:
+            reading = self.matcher.read(raw)
+            count += 1
+            matched += reading.matched
+            near_missed += reading.near_miss
+            info += reading.is_info
+            if reading.at is not None and reading.at > self._now:
+                self._now = reading.at
+            if reading.fact is not None:
+                deadline = next_deadline(self.state, self.plan)
+                if deadline is not None and deadline <= self._now:
+                    self._step(DeadlineReached())
+                self._step(LogRead(None, (reading.fact,), count, matched, near_missed, info, self._stamp()))
+                count = matched = near_missed = info = 0
+        if count:
+            self._step(LogRead(None, (), count, matched, near_missed, info, self._stamp()))
+
+    def _step(self, event: Event) -> None:
+        self.state, _ = step(self.state, event, self._now, self.plan)
+        if self.watch is not None:
+            self.watch(self.state)
+
+    def _stamp(self) -> datetime | None:
+        return None if self._now == NO_TIME else self._now
+
+
+def _open(path: str) -> BinaryIO:
+    """A log to read from: ``-`` is stdin; gzip is recognised by its first bytes, whatever the name."""
+    if path == "-":
+        return sys.stdin.buffer
+    try:
+        source = open(path, "rb")  # noqa: SIM115  closed by read()
+        magic = source.read(2)
+        source.seek(0)
+    except OSError as error:
+        message = f"{path}: cannot be read ({error.strerror}); give the path of a recorded log, or - for stdin"
+        raise UnreadableLog(message) from error
+    return gzip.open(source) if magic == b"\x1f\x8b" else source  # type: ignore[return-value]

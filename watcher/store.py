@@ -1,0 +1,242 @@
+"""The state file: SQLite, one transaction per step.
+
+A step's state, its journal, the cursor of the log and the outbox are written together or not at all, and are on the disk
+(``synchronous=FULL``) before ``save`` returns; only then does the daemon act. A file that is damaged, or was written by a
+newer version or by another program, is refused and left as it was. One daemon per file: an OS lock beside it, which the
+kernel drops with the process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from watcher.core.commands import Record
+from watcher.core.state import Message, Outbox, State
+from watcher.errors import StateError
+
+VERSION = 1
+APPLICATION = 0x4B525057  # marks the file as ours ("KRPW")
+_STATE = TypeAdapter(State)
+_MESSAGES = TypeAdapter(list[Message])
+_SCHEMA = """
+create table run (number integer primary key, identity text not null, state text not null, cursor text);
+create table journal (
+    seq integer primary key, run integer not null, at text not null, kind text not null, stage text, day text,
+    before text, after text, text text not null, evidence text);
+create index journal_of_day on journal (run, stage, day);
+create table outbox (run integer not null, number integer not null, message text not null, primary key (run, number));
+"""
+
+
+class Busy(StateError):
+    """Another daemon works with this state file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A run as it was last saved. ``identity`` is what the configuration must agree with to go on with it."""
+
+    number: int
+    identity: dict[str, Any]
+    state: State
+    cursor: str | None
+
+
+class Store:
+    """An open state file. Not for use by two threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+        self._db: sqlite3.Connection | None = None
+        self._number = 0
+        self._outbox: tuple[Message, ...] | None = None
+
+    def open(self) -> Self:
+        """Lock and open the file, creating it if it is absent.
+
+        Raises Busy if another daemon holds it, StateError if it is not ours, newer than this program, or damaged.
+        """
+        self._take_lock()
+        try:
+            if self.path.exists():
+                check(self.path)
+            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            self._db.execute("pragma journal_mode=wal")
+            self._db.execute("pragma synchronous=full")
+            if _scalar(self._db, "pragma user_version") == 0:
+                self._db.executescript(
+                    f"begin; {_SCHEMA} pragma application_id={APPLICATION}; pragma user_version={VERSION}; commit;"
+                )
+        except sqlite3.Error as error:
+            self.close()
+            raise _unusable(self.path, error) from error
+        except StateError:
+            self.close()
+            raise
+        return self
+
+    def close(self) -> None:
+        """Close the file and drop the lock."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def load(self) -> Saved | None:
+        """The latest run, None where there is none yet."""
+        saved = _load(self._connection(), self.path)
+        if saved is not None:
+            self._number = saved.number
+        return saved
+
+    def begin(self, identity: dict[str, Any], state: State) -> None:
+        """Write a new run beside the older ones; it is the current one from now on."""
+        db = self._connection()
+        with _transaction(db, self.path):
+            number = (_scalar(db, "select max(number) from run") or 0) + 1
+            db.execute("insert into run values (?, ?, ?, null)", (number, json.dumps(identity), _dump(state)))
+        self._number = number
+        self._outbox = None
+        self.save(state, None, ())
+
+    def save(self, state: State, cursor: str | None, records: Iterable[Record]) -> None:
+        """Write one step. Raises StateError if it could not be written; then nothing of it was."""
+        db = self._connection()
+        with _transaction(db, self.path):
+            db.execute("update run set state=?, cursor=? where number=?", (_dump(state), cursor, self._number))
+            db.executemany(
+                "insert into journal (run, at, kind, stage, day, before, after, text, evidence)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_row(self._number, record) for record in records],
+            )
+            if state.outbox.messages is not self._outbox:
+                db.execute("delete from outbox where run=?", (self._number,))
+                db.executemany(
+                    "insert into outbox values (?, ?, ?)",
+                    [
+                        (self._number, message.number, _MESSAGES.dump_json([message]).decode())
+                        for message in state.outbox.messages
+                    ],
+                )
+        self._outbox = state.outbox.messages
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._db is None:
+            message = f"{self.path}: the state file is not open"
+            raise RuntimeError(message)
+        return self._db
+
+    def _take_lock(self) -> None:
+        path = self.path.with_name(self.path.name + ".lock")
+        try:
+            self._lock = path.open("a")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.close()
+            message = f"{self.path}: another daemon works with this state file; stop it or give another state.path"
+            raise Busy(message) from error
+        except OSError as error:
+            message = f"{self.path}: the state file cannot be used ({error.strerror}); make its folder writable"
+            raise StateError(message) from error
+
+
+def read(path: Path) -> Saved | None:
+    """The latest run in a state file, without lock and without writing; None where the file holds none."""
+    check(path)
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        return _load(db, path) if _scalar(db, "pragma user_version") else None
+
+
+def journal(path: Path, stage: str, day: str) -> list[dict[str, Any]]:
+    """The journal's lines for one day of the latest run, oldest first."""
+    check(path)
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        db.row_factory = sqlite3.Row
+        rows = db.execute(
+            "select at, kind, before, after, text, evidence from journal"
+            " where run=(select max(number) from run) and stage=? and (day=? or day is null) order by seq",
+            (stage, day),
+        )
+        return [dict(row) for row in rows]
+
+
+def check(path: Path) -> None:
+    """Raise StateError unless the file is absent-like empty, or a sound state file of this version. Writes nothing."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            version = int(_scalar(db, "pragma user_version") or 0)
+            tables = int(_scalar(db, "select count(*) from sqlite_master") or 0)
+            application = int(_scalar(db, "pragma application_id") or 0)
+            sound = str(_scalar(db, "pragma quick_check(1)"))
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+    if (tables or version) and application != APPLICATION:
+        message = f"{path}: this is a database of another program; give another state.path"
+        raise StateError(message)
+    if version > VERSION:
+        message = f"{path}: written by a newer version (format {version}, this program knows {VERSION}); upgrade"
+        raise StateError(message)
+    if sound != "ok":
+        message = f"{path}: the state file is damaged ({sound}); move it away, then start with --new-run"
+        raise StateError(message)
+
+
+def _load(db: sqlite3.Connection, path: Path) -> Saved | None:
+    try:
+        row = db.execute("select number, identity, state, cursor from run order by number desc limit 1").fetchone()
+        if row is None:
+            return None
+        number, identity, text, cursor = row
+        state = _STATE.validate_json(text)
+        rows = db.execute("select message from outbox where run=? order by number", (number,)).fetchall()
+        messages = tuple(message for (body,) in rows for message in _MESSAGES.validate_json(body))
+        outbox: Outbox = replace(state.outbox, messages=messages)
+        return Saved(number, json.loads(identity), replace(state, outbox=outbox), cursor)
+    except (sqlite3.Error, ValidationError, ValueError) as error:
+        raise _unusable(path, error) from error
+
+
+def _dump(state: State) -> str:
+    return _STATE.dump_json(replace(state, outbox=replace(state.outbox, messages=()))).decode()
+
+
+def _row(number: int, record: Record) -> tuple[Any, ...]:
+    day = record.day.isoformat() if record.day else None
+    at = record.at.isoformat()
+    head = (number, at, record.kind, record.stage, day, record.before, record.after)
+    return (*head, record.text, record.evidence)
+
+
+def _scalar(db: sqlite3.Connection, query: str) -> Any:  # noqa: ANN401  what SQLite answers
+    row = db.execute(query).fetchone()
+    return row[0] if row else None
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
+    try:
+        db.execute("begin immediate")
+        yield
+        db.execute("commit")
+    except sqlite3.Error as error:
+        if db.in_transaction:
+            db.execute("rollback")
+        message = f"{path}: the state could not be saved ({error}); is the disk full or read-only?"
+        raise StateError(message) from error
+
+
+def _unusable(path: Path, error: Exception) -> StateError:
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return StateError(f"{path}: the state file cannot be read ({first}); move it away, then start with --new-run")
