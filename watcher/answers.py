@@ -22,6 +22,11 @@ Outcome = RequestAccepted | RequestRefused | RequestNotSent | RequestUnclear
 LONGEST_ANSWER = 64 * 1024  # bytes; Kubecost's own answers are below 1 KiB
 MATCH_SECONDS = 1.0  # for one pattern over one answer
 
+REDIRECTS = frozenset(range(300, 400))
+REFUSALS = frozenset({*range(400, 500), 501})
+FAILURES = frozenset(range(400, 600))
+DECIDED = REDIRECTS | REFUSALS  # the status alone is the answer; a body that breaks off only costs the reason
+
 LOGIN = "something in front of Kubecost wants a login"
 ADVICE: Mapping[int, str] = MappingProxyType(
     {
@@ -80,11 +85,6 @@ class Answer:
         return line
 
 
-def is_decided(status: int) -> bool:
-    """True where the status alone is the answer; a body that breaks off then only costs the reason."""
-    return 300 <= status < 500 or status == 501
-
-
 def classify(request: int, answer: Answer, known: tuple[regex.Pattern[str], ...] = ()) -> Outcome:
     """What ``answer`` means for the request of that number; ``known`` match the ``data`` texts that mean *taken*."""
     match answer.status:
@@ -92,12 +92,12 @@ def classify(request: int, answer: Answer, known: tuple[regex.Pattern[str], ...]
             return _classify_ok(request, answer, known)
         case 429:  # it was turned away unread
             return RequestNotSent(request, f"turned away for now: {answer}")
-        case status if 300 <= status < 400:
+        case status if status in REDIRECTS:
             where = _target(answer.location)
             return RequestRefused(request, f"{status} sends us {where}: a login (single sign-on) in front of Kubecost?")
-        case status if is_decided(status):
+        case status if status in REFUSALS:
             return RequestRefused(request, str(answer))
-        case 500 if (answer.code() or 0) >= 400:
+        case 500 if answer.code() in FAILURES:
             return RequestRefused(request, f"Kubecost failed: {answer}")
         case _:
             return RequestUnclear(request, f"the request may have been passed on, the answer was {answer}")

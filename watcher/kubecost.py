@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from watcher import __version__
-from watcher.answers import LONGEST_ANSWER, Answer, Outcome, classify, is_decided
+from watcher.answers import DECIDED, LONGEST_ANSWER, Answer, Outcome, classify
 from watcher.core.commands import Request
 from watcher.core.events import RequestAccepted, RequestNotSent, RequestRefused, RequestUnclear
 from watcher.core.window import Window
@@ -158,7 +158,7 @@ async def _read(response: aiohttp.ClientResponse) -> Answer:
         while len(body) <= LONGEST_ANSWER and (piece := await response.content.read(LONGEST_ANSWER + 1 - len(body))):
             body += piece
     except (aiohttp.ClientError, HttpProcessingError, OSError):  # TimeoutError is an OSError
-        if not is_decided(response.status):
+        if response.status not in DECIDED:
             raise
     return Answer(
         status=response.status,
@@ -207,20 +207,30 @@ def _login(parts: SplitResult) -> dict[str, str]:
 
 def _wrong(endpoint: Endpoint, headers: Mapping[str, str]) -> str | None:
     """What is wrong with the endpoint, None when it can be used. The URL is not shown: it may hold a password."""
-    try:
-        parts = urlsplit(endpoint.url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        (parts.hostname or "").encode("idna")  # the resolver does the same, and breaks on a name that is none
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = _address(endpoint.url)
+    if parts is None:
         return "kubecost.url is not an address; write http://host:port or http://host:port/model"
-    if parts.query or parts.fragment:
-        return "kubecost.url has a query or a fragment; leave out what begins with ? or #"
-    if not endpoint.path.startswith("/") or "#" in endpoint.path:
-        return f"the profile's path {endpoint.path!r} is not one; it begins with a slash and has no #"
-    if not all("!" <= sign <= "~" for sign in endpoint.url + endpoint.path):
-        return "kubecost.url or the profile's path has a space or a sign outside ASCII; percent-encode it"
-    if parts.username is not None and "authorization" in {name.lower() for name in headers}:
-        return "kubecost.url has a user and there is an Authorization header too; keep one of them"
-    return None
+    two_logins = parts.username is not None and "authorization" in {name.lower() for name in headers}
+    faults = {
+        "kubecost.url has a query or a fragment; leave out what begins with ? or #": parts.query or parts.fragment,
+        "kubecost.url has a user with a colon in it; HTTP has no way to send that": ":"
+        in unquote(parts.username or ""),
+        "kubecost.url has a user and there is an Authorization header too; keep one of them": two_logins,
+        "kubecost.url or the profile's path has a space or a sign outside ASCII; percent-encode it": not all(
+            "!" <= sign <= "~" for sign in endpoint.url + endpoint.path
+        ),
+        f"the profile's path {endpoint.path!r} is not one; it begins with a slash and has no #": (
+            not endpoint.path.startswith("/") or "#" in endpoint.path
+        ),
+    }
+    return next((fault for fault, there in faults.items() if there), None)
+
+
+def _address(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")  # as the resolver does, which breaks on a name that can't be
+        usable = host and parts.scheme in {"http", "https"} and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None

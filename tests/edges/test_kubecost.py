@@ -34,7 +34,8 @@ PATH = "/etl/asset/repair"
 TAKEN = regex.compile(r"\ARepairing Asset ETL\z")
 ACCEPTS = b'{"code":200,"data":"Repairing Asset ETL"}'
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader = asyncio.StreamReader
+Writer = asyncio.StreamWriter
 
 
 @asynccontextmanager
@@ -170,10 +171,10 @@ async def test_a_login_in_the_url_travels_as_a_header_and_shows_nowhere() -> Non
         raise ConnectionError
 
     async with raw_server(echo) as wire:
-        base = wire.base.replace("://", "://us%2Fer:s3cretword@")
-        async with requester(base) as kubecost:
-            outcome = await kubecost.send(ASSET)
-            assert "@" not in kubecost.url("asset", WINDOW)
+        kubecost = RepairRequester({"asset": Endpoint(wire.base.replace("://", "://us%2Fer:s3cretword@"), PATH)})
+        outcome = await kubecost.send(ASSET)
+        await kubecost.close()
+    assert "@" not in kubecost.url("asset", WINDOW)
     assert b"Authorization: Basic dXMvZXI6czNjcmV0d29yZA==" in wire.heads[0]
     assert isinstance(outcome, RequestRefused)
     assert "s3cretword" not in outcome.reason
@@ -182,9 +183,10 @@ async def test_a_login_in_the_url_travels_as_a_header_and_shows_nowhere() -> Non
 
 
 async def test_headers_are_sent_and_kept_out_of_reasons() -> None:
-    async with raw_server(says(whole(b"token-of-mine is unknown", "403 Forbidden"))) as wire:
-        async with requester(wire.base, headers={"Authorization": "Bearer token-of-mine"}) as kubecost:
-            outcome = await kubecost.send(ASSET)
+    login = {"Authorization": "Bearer token-of-mine"}
+    manners = says(whole(b"token-of-mine is unknown", "403 Forbidden"))
+    async with raw_server(manners) as wire, requester(wire.base, headers=login) as kubecost:
+        outcome = await kubecost.send(ASSET)
     assert b"Authorization: Bearer token-of-mine\r\n" in wire.heads[0]
     assert isinstance(outcome, RequestRefused)
     assert "token-of-mine" not in outcome.reason
@@ -204,6 +206,7 @@ async def test_headers_are_sent_and_kept_out_of_reasons() -> None:
         ("http://kubecost/m\r\nX: y", PATH, "space"),
         ("http://kübecost", PATH, "ASCII"),
         ("http://kubecost", "etl/asset/repair", "slash"),
+        ("http://a%3Ab:c@kubecost", PATH, "colon"),
         (f"http://{'k' * 64}.local", PATH, "not an address"),
     ],
 )
@@ -272,6 +275,11 @@ async def test_after_close_nothing_is_sent() -> None:
 # ---- TLS -------------------------------------------------------------------------------------------------------------
 
 
+def secure(base: str) -> str:
+    """The same server, addressed as if it spoke TLS."""
+    return base.replace("http:", "https:")
+
+
 def tls_server(ca: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
     """A server's context with a certificate for ``name``."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -310,17 +318,16 @@ async def test_verification_can_be_switched_off() -> None:
 
 
 async def test_a_server_that_speaks_no_tls_is_not_sent() -> None:
-    async with raw_server(says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), greet=False) as wire:
-        async with requester(wire.base.replace("http:", "https:")) as kubecost:
-            outcome = await kubecost.send(ASSET)
+    manners = says(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    async with raw_server(manners, greet=False) as wire, requester(secure(wire.base)) as kubecost:
+        outcome = await kubecost.send(ASSET)
     assert isinstance(outcome, RequestNotSent)
     assert "TLS failed" in outcome.reason
 
 
 async def test_a_handshake_that_never_ends_is_not_sent() -> None:
-    async with raw_server(hangs, greet=False) as wire:
-        async with requester(wire.base.replace("http:", "https:"), timeout=0.3) as kubecost:
-            assert isinstance(await kubecost.send(ASSET), RequestNotSent)
+    async with raw_server(hangs, greet=False) as wire, requester(secure(wire.base), timeout=0.3) as kubecost:
+        assert isinstance(await kubecost.send(ASSET), RequestNotSent)
 
 
 # ---- nobody knows ----------------------------------------------------------------------------------------------------
@@ -342,7 +349,7 @@ BREAKS = {
 
 @pytest.mark.parametrize("manners", BREAKS.values(), ids=BREAKS.keys())
 async def test_what_breaks_after_the_connection_stood_is_unclear_and_arrived_once(manners: Manners) -> None:
-    """aiohttp itself would send a GET a second time after a broken connection; here exactly one arrives."""
+    """Left alone, aiohttp sends a GET a second time after a broken connection; here exactly one arrives."""
     async with raw_server(manners) as wire, requester(wire.base, timeout=0.4) as kubecost:
         outcome = await kubecost.send(ASSET)
         await asyncio.sleep(0.05)  # a second try would come at once
@@ -396,13 +403,17 @@ async def test_an_endless_body_is_read_no_further_than_the_cap() -> None:
 
 
 async def test_a_cancelled_request_stays_cancelled() -> None:
-    async with raw_server(hangs) as wire, requester(wire.base) as kubecost:
-        task = asyncio.create_task(kubecost.send(ASSET), name="send")
-        while not wire.heads:
-            await asyncio.sleep(0.01)
+    arrived = asyncio.Event()
+
+    async def hang(reader: Reader, _writer: Writer) -> None:
+        arrived.set()
+        await reader.read()
+
+    async with raw_server(hang) as wire, requester(wire.base) as kubecost, asyncio.TaskGroup() as group:
+        task = group.create_task(kubecost.send(ASSET), name="send")
+        await arrived.wait()
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+    assert task.cancelled()
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------------
