@@ -32,3 +32,5 @@ class ConfigError(WatcherError):
 
 class StateError(WatcherError):
     """The state file cannot be used (unreadable, damaged, or of another run). One message, one line."""
+
+    exit_code: int = 78

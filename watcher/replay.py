@@ -32,6 +32,8 @@ NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 class UnreadableLog(WatcherError):
     """The log cannot be opened at all."""
 
+    exit_code = 2
+
 
 @dataclass
 class Replay:

@@ -40,6 +40,14 @@ create table outbox (run integer not null, number integer not null, message text
 class Busy(StateError):
     """Another daemon works with this state file."""
 
+    exit_code = 75
+
+
+class SaveFailed(StateError):
+    """A step could not be written (disk full, read-only); nothing of it was. Trying again may help."""
+
+    exit_code = 75
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -112,7 +120,7 @@ class Store:
         self.save(state, None, ())
 
     def save(self, state: State, cursor: str | None, records: Iterable[Record]) -> None:
-        """Write one step. Raises StateError if it could not be written; then nothing of it was."""
+        """Write one step. Raises SaveFailed if it could not be written; then nothing of it was."""
         db = self._connection()
         with _transaction(db, self.path):
             db.execute("update run set state=?, cursor=? where number=?", (_dump(state), cursor, self._number))
@@ -234,7 +242,7 @@ def _transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
         if db.in_transaction:
             db.execute("rollback")
         message = f"{path}: the state could not be saved ({error}); is the disk full or read-only?"
-        raise StateError(message) from error
+        raise SaveFailed(message) from error
 
 
 def _unusable(path: Path, error: Exception) -> StateError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+from watcher.core.state import State
 
 Document = dict[str, Any]
 
@@ -29,26 +32,49 @@ MARKS = {
 }
 INFERRED = ("▒", "green")  # concluded, not seen
 STYLES = {"done": "green", "failed": "red", "held": "yellow", "running": "cyan", "aborted": "red", "paused": "yellow"}
+REDRAW_EVERY = 0.125  # seconds
 CELLS = 60  # days in one row of the grid; more are shown in buckets
 
 
-def print_document(document: Document, output: str) -> None:
-    """The status document on stdout, as JSON or as a table."""
+def print_document(document: Document, output: str, *, grid_shown: bool = False) -> None:
+    """The status document on stdout, as JSON or as a table (only its details where the grid is on the screen)."""
     if output == "json":
         sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
         return
     console = Console(highlight=False)
-    console.print(grid(document))
+    if not grid_shown:
+        console.print(grid(document))
     for line in details(document):
         console.print(line)
 
 
+class Drawing:
+    """A live grid on the terminal's stderr; call it with a document to redraw."""
+
+    def __init__(self, screen: Live) -> None:
+        self._screen = screen
+        self._drawn = 0.0
+
+    def __call__(self, document: Document) -> None:
+        self._screen.update(grid(document), refresh=True)
+
+    def throttled(self, view: Callable[[State], Document]) -> Callable[[State], None]:
+        """A function that draws the view of a state, but no more than a few times a second."""
+
+        def draw(state: State) -> None:
+            if time.monotonic() - self._drawn >= REDRAW_EVERY:
+                self._drawn = time.monotonic()
+                self(view(state))
+
+        return draw
+
+
 @contextmanager
-def live() -> Iterator[Any]:
-    """A function that redraws the grid with a new document; redraws at most 8 times a second."""
+def live() -> Iterator[Drawing]:
+    """A live grid for as long as the context lasts; it stays on the screen afterwards."""
     console = Console(stderr=True, highlight=False)
-    with Live(console=console, refresh_per_second=8, transient=False) as screen:
-        yield lambda document: screen.update(grid(document))
+    with Live(console=console, auto_refresh=False, transient=False) as screen:
+        yield Drawing(screen)
 
 
 def is_live() -> bool:

@@ -1,0 +1,280 @@
+"""Puts a daemon together from a configuration: state file, source, requests, messages, the web answer, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from watcher import clock, preflight
+from watcher.core.commands import Record, Request
+from watcher.core.plan import Plan
+from watcher.core.state import State
+from watcher.core.view import view
+from watcher.daemon import Daemon, Edges
+from watcher.errors import ConfigError
+from watcher.kubecost import Endpoint, RepairRequester
+from watcher.matcher import Matcher
+from watcher.store import Saved, Store
+
+if TYPE_CHECKING:
+    from watcher.config import Config
+    from watcher.profile import Profile
+    from watcher.sources import Source
+
+log = logging.getLogger("watcher")
+
+STALLED_AFTER = timedelta(seconds=60)  # the loop turns at least every 10 s
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the command line chose for this start."""
+
+    once: bool = False
+    dry_run: bool = False
+    new_run: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a daemon ended: its exit code, and the state it left."""
+
+    code: int
+    state: State
+
+
+Watch = Callable[[State], None]
+
+
+async def run(config: Config, profile: Profile, plan: Plan, choices: Choices, watch: Watch | None = None) -> Outcome:
+    """Run the daemon until it ends by itself or by a signal.
+
+    Raises Refused before anything was sent or written, ConfigError and StateError for what the operator must mend.
+    """
+    saved, store = _open_state(config, plan, choices)
+    try:
+        return await _run(config, profile, plan, choices, saved, store, watch)
+    finally:
+        if store is not None:
+            store.close()
+
+
+def endpoints(config: Config, profile: Profile) -> dict[str, Endpoint]:
+    """Where the repair of each stage is asked for."""
+    return {
+        stage.rules.name: Endpoint(config.url_of(stage.rules.name), stage.path, stage.answers)
+        for stage in profile.stages
+    }
+
+
+def requester(config: Config, profile: Profile) -> RepairRequester:
+    """The edge that sends repair requests, as configured."""
+    return RepairRequester(
+        endpoints(config, profile),
+        timeout=config.kubecost.timeout.total_seconds(),
+        headers=config.kubecost_headers(),
+        ssl=_tls(config.kubecost.ca_file, insecure=config.kubecost.insecure_skip_tls_verify),
+    )
+
+
+# ---- the parts ------------------------------------------------------------------------------------------------------
+
+
+def _open_state(config: Config, plan: Plan, choices: Choices) -> tuple[Saved | None, Store | None]:
+    """The saved run to go on with, and the store; a dry run reads the state file and never writes it."""
+    path = config.state_path
+    if choices.dry_run:
+        from watcher.store import read
+
+        saved = None if choices.new_run or not path.exists() else read(path)
+        return _agreeing(saved, plan, choices, str(path)), None
+    exists = path.exists()
+    if not exists:
+        _refuse(plan, choices)
+    store = Store(path).open()
+    try:
+        saved = _agreeing(store.load(), plan, choices, str(path))
+        if saved is None:
+            if exists:
+                _refuse(plan, choices)
+            store.begin(preflight.identity(plan), State.begin(plan))
+    except BaseException:
+        store.close()
+        raise
+    return saved, store
+
+
+def _agreeing(saved: Saved | None, plan: Plan, choices: Choices, path: str) -> Saved | None:
+    if saved is None or choices.new_run:
+        return None
+    preflight.refuse_other_run(saved, plan, path)
+    return saved
+
+
+def _refuse(plan: Plan, choices: Choices) -> None:
+    if not choices.force:
+        preflight.refuse_recent(plan, clock.now())
+
+
+async def _run(
+    config: Config,
+    profile: Profile,
+    plan: Plan,
+    choices: Choices,
+    saved: Saved | None,
+    store: Store | None,
+    watch: Watch | None,
+) -> Outcome:
+    from watcher.notify import Notifier
+
+    notifier = Notifier(config.destinations())
+    if problems := notifier.problems():
+        raise ConfigError(*(f"{config.source}: notify: {problem}" for problem in problems))
+    requests = requester(config, profile)
+    source = await _source(config)
+    edges = Edges(
+        source=source,
+        matcher=Matcher(profile),
+        store=store or _Nowhere(),
+        send=requests.send,
+        tell=notifier.send,
+        clock=clock.now,
+        withhold=_withholder(requests) if choices.dry_run else None,
+    )
+    state = saved.state if saved else State.begin(plan)
+    daemon = Daemon(state, saved.cursor if saved else None, plan, edges, once=choices.once)
+    if watch is not None:
+        daemon.watchers.append(watch)
+    try:
+        async with _web(config, daemon):
+            with _signals(daemon) as received:
+                code = await daemon.run()
+        return Outcome(128 + received[0] if received else code, daemon.state)
+    finally:
+        await requests.close()
+
+
+async def _source(config: Config) -> Source:
+    logs = config.logs
+    if logs.source == "kubernetes":
+        from watcher.cluster import KubernetesSource, Rhythm
+
+        shortest = config.shortest_patience()
+        cluster = KubernetesSource(
+            namespace=logs.namespace,
+            deployment=logs.deployment,
+            container=logs.container,
+            kubeconfig=logs.kubeconfig,
+            context=logs.context,
+            rhythm=Rhythm.for_patience(shortest),
+            clock=clock.now,
+        )
+        await cluster.open()
+        return cluster
+    from watcher.files import FileSource, StdinSource
+
+    if logs.source == "stdin":
+        return StdinSource(clock.now)
+    if logs.path is None:
+        message = f"{config.source}: logs.path: needed for source: file"
+        raise ConfigError(message)
+    return FileSource(Path(logs.path), clock.now)
+
+
+def _withholder(requests: RepairRequester) -> Callable[[Request], str]:
+    return lambda request: f"dry run: GET {requests.url(request.stage, request.window)} was not sent"
+
+
+def _tls(ca_file: Path | None, *, insecure: bool) -> ssl.SSLContext | bool:
+    if insecure:
+        return False
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:
+        message = f"{ca_file}: kubecost.ca_file: cannot be used ({error.strerror or error}); give a PEM file"
+        raise ConfigError(message) from error
+
+
+class _Nowhere:
+    """The store of a dry run."""
+
+    def save(self, state: State, cursor: str | None, records: tuple[Record, ...]) -> None:
+        """Keep nothing."""
+
+
+# ---- the outside of the process -------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _web(config: Config, daemon: Daemon) -> AsyncIterator[None]:
+    """The web answer, for as long as the daemon runs."""
+    if config.server.listen is None:
+        yield
+        return
+    from watcher.metrics import Metrics
+    from watcher.web import serve
+
+    def status() -> dict[str, Any]:
+        return view(daemon.state, clock.now())
+
+    async with serve(
+        config.server.listen,
+        status=status,
+        ready=lambda: readiness(daemon.state),
+        healthy=lambda: health(daemon.turned_at, clock.now()),
+        metrics=Metrics(status).render,
+    ) as server:
+        log.info("listening on %s", server.url)
+        yield
+
+
+def readiness(state: State) -> tuple[bool, Mapping[str, Any]]:
+    """Ready to work: target found, stream open, backlog read; else the cause."""
+    if not state.log.connected:
+        return False, {"ready": False, "cause": state.log.blind_cause or "no stream of the log is open yet"}
+    if state.log.blind_since is not None or state.log.heard_until is None:
+        return False, {"ready": False, "cause": "the log's backlog is being read"}
+    return True, {"ready": True, "target": state.log.target}
+
+
+def health(turned_at: datetime, now: datetime) -> tuple[bool, Mapping[str, Any]]:
+    """Healthy unless the loop stands still; trouble outside of the process is not a reason to restart it."""
+    age = now - turned_at
+    if age > STALLED_AFTER:
+        return False, {"healthy": False, "cause": f"the loop has not turned for {age.total_seconds():.0f} s"}
+    return True, {"healthy": True}
+
+
+@contextmanager
+def _signals(daemon: Daemon) -> Iterator[list[int]]:
+    """SIGTERM and SIGINT end the daemon after its turn; a second one ends the process at once."""
+    received: list[int] = []
+    loop = asyncio.get_running_loop()
+
+    def take(number: int) -> None:
+        received.append(number)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+        log.info("%s: saving and leaving; a repair that runs in Kubecost goes on", signal.Signals(number).name)
+        daemon.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, take, number)
+    try:
+        yield received
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
