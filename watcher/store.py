@@ -187,7 +187,7 @@ def check(path: Path) -> None:
             version = int(_scalar(db, "pragma user_version") or 0)
             tables = int(_scalar(db, "select count(*) from sqlite_master") or 0)
             application = int(_scalar(db, "pragma application_id") or 0)
-            sound = str(_scalar(db, "pragma quick_check(1)"))
+            sound = " ".join(str(_scalar(db, "pragma quick_check(1)")).split())
     except sqlite3.Error as error:
         raise _unusable(path, error) from error
     if (tables or version) and application != APPLICATION:
