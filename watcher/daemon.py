@@ -21,7 +21,7 @@ from watcher.core.plan import Plan
 from watcher.core.silence import next_deadline
 from watcher.core.state import HoldKind, State
 from watcher.core.view import exit_code
-from watcher.errors import StateError
+from watcher.errors import StateError, WatcherError
 from watcher.sources import Cursor, LinesRead, Source, SourceEvent
 
 log = logging.getLogger("watcher")
@@ -89,9 +89,23 @@ class Daemon:
         await self._queue.put(event)
 
     async def run(self) -> int:
-        """Drive the run. Returns the exit code of the run as it stands when the daemon ends."""
+        """Drive the run. Returns the exit code of the run as it stands when the daemon ends.
+
+        Raises what a save or the source raises for the operator (``WatcherError``).
+        """
         if self.once and self._is_over_at_start():
             return exit_code(self.state)
+        try:
+            await self._drive()
+        except BaseExceptionGroup as group:
+            expected = group.subgroup(WatcherError)
+            if expected is None or len(expected.exceptions) != len(group.exceptions):
+                raise
+            raise expected.exceptions[0] from None
+        await self._save(())
+        return exit_code(self.state)
+
+    async def _drive(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             stopped = tasks.create_task(self._stop.wait(), name="stop")
             follower = None
@@ -105,8 +119,6 @@ class Daemon:
                         task.cancel()
                 for task in self._running:
                     task.cancel()
-        await self._save(())
-        return exit_code(self.state)
 
     # ---- turns
 
