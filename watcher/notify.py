@@ -41,7 +41,7 @@ class Notifier:
     def problems(self) -> tuple[str, ...]:
         """One line for every destination whose URL can't be used; messages to it will fail with that reason."""
         return tuple(
-            f"notify destination {name!r}: {one.problem}" for name, one in self._destinations.items() if one.problem
+            f"destination {name!r}: {one.problem}" for name, one in self._destinations.items() if one.problem
         )
 
     async def send(self, notify: Notify) -> NotificationSent | NotificationFailed:

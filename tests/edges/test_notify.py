@@ -270,7 +270,7 @@ async def test_a_cancelled_delivery_stays_cancelled() -> None:
 async def test_a_bad_url_is_found_at_once_and_named_without_its_secret(url: str) -> None:
     notifier = Notifier({"fine": "json://localhost", "ops": url})
     (problem,) = notifier.problems()
-    assert problem.startswith("notify destination 'ops': ")
+    assert problem.startswith("destination 'ops': ")
     assert "hushhush" not in problem
     assert "\n" not in problem
     outcome = await notifier.send(message("ops"))
