@@ -5,7 +5,9 @@ asked for and what was truly done.
 """
 
 from watcher.simulator.access import Grant, grants_of_role
+from watcher.simulator.cluster import Cluster
 from watcher.simulator.faults import Answer, Cut, Faults
+from watcher.simulator.kube_server import KubeServer
 from watcher.simulator.ledger import ReceivedRequest
 from watcher.simulator.objects import Death
 from watcher.simulator.pace import Pace
@@ -15,10 +17,12 @@ from watcher.simulator.simulation import Simulation
 __all__ = [
     "SCENARIOS",
     "Answer",
+    "Cluster",
     "Cut",
     "Death",
     "Faults",
     "Grant",
+    "KubeServer",
     "Pace",
     "ReceivedRequest",
     "Scenario",

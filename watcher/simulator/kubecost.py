@@ -55,9 +55,9 @@ class Kubecost:
         """Let the container die soon; it is started again."""
         self._fates.put_nowait(death)
 
-    def replace_pod(self) -> None:
-        """Let the pod be deleted soon; another takes its place."""
-        self._fates.put_nowait(PodReplaced())
+    def replace_pod(self, *, rollout: bool = False) -> None:
+        """Let the pod be deleted soon; another takes its place, in a ``rollout`` a little before."""
+        self._fates.put_nowait(PodReplaced(rollout))
 
     async def run(self) -> None:
         """Live until cancelled."""
@@ -94,6 +94,12 @@ class Kubecost:
                     cluster.back_off(pod)
                 await asyncio.sleep(pace.restart)
                 cluster.start(pod)
+            case PodReplaced(rollout=True):
+                old, _ = pod, cluster.roll_out()
+                pod = cluster.add_pod()
+                cluster.start(pod, reversed(pod.containers))
+                await asyncio.sleep(pace.restart)
+                cluster.delete_pod(old)
             case PodReplaced():
                 cluster.delete_pod(pod)
                 pod = cluster.add_pod()

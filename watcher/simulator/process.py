@@ -20,7 +20,9 @@ from watcher.simulator.troubles import Dies, Foreign, Replaced, Silent, Slow
 
 @dataclass(frozen=True, slots=True)
 class PodReplaced:
-    """The other way for a process to end: its pod goes, another comes."""
+    """The other way for a process to end: its pod goes, another comes, in a ``rollout`` before it goes."""
+
+    rollout: bool = False
 
 
 Fate = Death | PodReplaced
@@ -104,9 +106,9 @@ class Process:
                 case Dies(repair.stage, at, times) if one.is_day(at, day) and one.happened[trouble] < times:
                     one.happened[trouble] += 1
                     await self._end(Death(trouble.reason, trouble.exit_code))
-                case Replaced(repair.stage, at) if one.is_day(at, day) and not one.happened[trouble]:
+                case Replaced(repair.stage, at, rollout) if one.is_day(at, day) and not one.happened[trouble]:
                     one.happened[trouble] += 1
-                    await self._end(PodReplaced())
+                    await self._end(PodReplaced(rollout))
         await asyncio.sleep(seconds)
 
     async def _end(self, fate: Fate) -> None:

@@ -63,9 +63,9 @@ _ALL = (
     ),
     Scenario(
         "pod-replaced",
-        "the pod is replaced while allocations are repaired; its log is gone with it",
+        "a rollout replaces the pod while allocations are repaired; its log is gone with it",
         profile="kubecost-1.100",
-        troubles=(Replaced("allocation", 1),),
+        troubles=(Replaced("allocation", 1, rollout=True),),
     ),
     Scenario(
         "oom-loop",

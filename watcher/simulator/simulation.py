@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import random
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -13,16 +12,14 @@ from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
 
-import yaml
-
 from watcher.core.window import Window
-from watcher.simulator.access import Access, Grant
+from watcher.simulator.access import Grant
 from watcher.simulator.cluster import Cluster
 from watcher.simulator.dialects import DIALECTS
 from watcher.simulator.faults import Faults
 from watcher.simulator.installation import Disk, Installation
 from watcher.simulator.judgement import judge
-from watcher.simulator.kube_api import KubeApi
+from watcher.simulator.kube_server import KubeServer
 from watcher.simulator.kubecost import Kubecost
 from watcher.simulator.ledger import Ledger, ReceivedRequest
 from watcher.simulator.listener import Listener
@@ -80,19 +77,17 @@ class Simulation:
             )
         )
         self.token = f"simulated-{rng.getrandbits(96):024x}"
-        self.access = Access(self.token, f"system:serviceaccount:{self.cluster.namespace}:watcher", rbac)
-        self._ca = ca
-        self._listeners = (
-            Listener(KubeApi(self.cluster, self.access, self.faults).application(), ports[0], ssl),
-            Listener(RepairApi(self.kubecost, self.faults).application(), ports[1]),
+        self.kube = KubeServer(
+            self.cluster, token=self.token, rbac=rbac, faults=self.faults, port=ports[0], ssl=ssl, ca=ca
         )
+        self._repairs = Listener(RepairApi(self.kubecost, self.faults).application(), ports[1])
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            for listener in self._listeners:
-                await listener.open()
-                stack.push_async_callback(listener.close)
+            await stack.enter_async_context(self.kube)
+            await self._repairs.open()
+            stack.push_async_callback(self._repairs.close)
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             life = tasks.create_task(self.kubecost.run(), name="simulated Kubecost")
             stack.callback(life.cancel)
@@ -121,34 +116,20 @@ class Simulation:
     @property
     def kube_url(self) -> str:
         """The address of the Kubernetes API."""
-        return self._listeners[0].url
+        return self.kube.url
 
     @property
     def kubecost_url(self) -> str:
         """The address of Kubecost, without ``/model``; both forms are answered."""
-        return self._listeners[1].url
+        return self._repairs.url
 
     def kubeconfig(self) -> dict[str, Any]:
         """A kubeconfig with the token in it."""
-        cluster: dict[str, Any] = {"server": self.kube_url}
-        if self._ca is not None:
-            cluster["certificate-authority-data"] = base64.b64encode(self._ca).decode()
-        elif self.kube_url.startswith("https:"):
-            cluster["insecure-skip-tls-verify"] = True
-        context = {"cluster": "simulated", "user": "watcher", "namespace": self.cluster.namespace}
-        return {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "simulated", "cluster": cluster}],
-            "users": [{"name": "watcher", "user": {"token": self.token}}],
-            "contexts": [{"name": "simulated", "context": context}],
-            "current-context": "simulated",
-        }
+        return self.kube.kubeconfig()
 
     def write_kubeconfig(self, path: Path) -> None:
         """Write the kubeconfig, readable by its owner only."""
-        path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(self.kubeconfig(), sort_keys=False), encoding="utf-8")
+        self.kube.write_kubeconfig(path)
 
     def config(self, kubeconfig: Path, state: Path) -> dict[str, Any]:
         """A configuration that ``watcher run`` accepts."""

@@ -20,10 +20,11 @@ class Dies:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The pod is replaced in mid-day, once: a rollout, an eviction."""
+    """The pod is replaced in mid-day, once: evicted, or by a ``rollout``, in which the next pod starts first."""
 
     stage: str
     day: int
+    rollout: bool = False
 
 
 @dataclass(frozen=True, slots=True)
