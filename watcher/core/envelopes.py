@@ -1,0 +1,149 @@
+"""What stands around a log message: who wrote it, when, how loud. Taken off, so that patterns see only messages.
+
+A line passes through several hands, and each may put something in front: the program itself (klog, zerolog on a
+console, JSON, or only a level), the container runtime (a stamp), the tool that fetched the log (``kubectl --prefix``,
+stern), the terminal it was copied from (colours, frames). They come off from the outside in, in whatever order.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+TRACE, DEBUG, INFO, WARNING, ERROR, FATAL = "trace", "debug", "info", "warning", "error", "fatal"
+LEVELS = (TRACE, DEBUG, INFO, WARNING, ERROR, FATAL)
+INFO_OR_LOWER = frozenset({TRACE, DEBUG, INFO})
+
+_WORDS = {
+    TRACE: "trc trace",
+    DEBUG: "dbg debug",
+    INFO: "inf info",
+    WARNING: "wrn warn warning",
+    ERROR: "err error",
+    FATAL: "ftl fatal pnc panic",
+}
+_LEVEL_OF = {word: level for level, words in _WORDS.items() for word in words.split()}
+_KLOG_LETTER = {"I": INFO, "W": WARNING, "E": ERROR, "F": FATAL}
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_FRAME = "".join(map(chr, range(0x2500, 0x2580)))  # box drawing, as terminal programs put around a log
+_BLANKS = " \t\r\n\v\f"
+_FRAMED = re.compile(rf"[{_FRAME}]+ ?")
+
+# ``Z07:00`` is Go's own layout text; it stands in documentation where a zone would.
+_STAMP = r"(?P<stamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z(?:\d\d:\d\d)?|[+-]\d\d:?\d\d))"
+_LEVEL = r"(?P<level>TRC|DBG|INF|WRN|ERR|FTL|PNC|\?\?\?)"
+_TAG = r"\[(?P<tag>Trace|Debug|Info|Warning|Error|Fatal|Panic)\]:?(?:[ \t]|$)"
+
+_CONSOLE = re.compile(rf"(?:(?:{_STAMP}|<nil>) )?{_LEVEL}(?: |$)")
+_KLOG = re.compile(rf"(?P<letter>[IWEF])\d{{4}} \d\d:\d\d:\d\d\.\d+ +\d+ [^\s\]]+:\d+\](?: |$)(?:{_TAG})?")
+_TAGGED = re.compile(_TAG)
+_RUNTIME = re.compile(rf"{_STAMP}(?: (?:stdout|stderr) [FP])?(?: |$)")
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_NAME = rf"{_LABEL}(?:\.{_LABEL})*"
+_KUBECTL_PREFIX = re.compile(rf"\[pod/{_NAME}/{_LABEL}\](?: |$)")
+_BRACKET_PREFIX = re.compile(rf"\[{_NAME} {_LABEL}\](?: |$)")
+_ARROW_PREFIX = re.compile(rf"(?:{_NAME} )?{_NAME} \u203a {_LABEL} \u2502(?: |$)")
+# Two bare words could begin any message. They count as a prefix where the first looks like the name of a pod that a
+# controller made (…-<hash>-<five letters>, …-<ordinal>), or where the program's own envelope follows them.
+_POD = rf"{_NAME}-(?:[a-z0-9]{{6,10}}-[a-z0-9]{{5}}|[bcdfghjklmnpqrstvwxz2456789]{{5}}|\d{{1,4}})"
+_POD_PREFIX = re.compile(rf"(?:{_LABEL} )?{_POD} {_LABEL}(?: |$)")
+_HEAD = rf"(?:{_STAMP} |(?:TRC|DBG|INF|WRN|ERR|FTL|PNC|\?\?\?) |[IWEF]\d{{4}} \d\d:|\{{\")"
+_WORDS_PREFIX = re.compile(rf"(?:{_LABEL} )?{_NAME} {_LABEL} (?={_HEAD})")
+_PREFIXES = (_KUBECTL_PREFIX, _BRACKET_PREFIX, _ARROW_PREFIX, _POD_PREFIX, _WORDS_PREFIX)
+
+_MAX_LAYERS = 8  # a line that is wrapped more often than that was made to be
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message without its envelope, and what the envelope said.
+
+    ``level`` is one of ``LEVELS``, None where none was stated. ``at`` is the stamp that the program wrote (klog writes
+    no year: None), ``runtime_at`` the container runtime's; both are aware, in UTC, cut to microseconds.
+    """
+
+    message: str
+    level: str | None = None
+    at: datetime | None = None
+    runtime_at: datetime | None = None
+
+
+def unwrap(line: str) -> Envelope:
+    """Take every known envelope off ``line``. Never fails: what is not understood is the message."""
+    if "\x1b" in line:
+        line = _ANSI.sub("", line)
+    line = line.rstrip(_BLANKS + _FRAME) if line[-1:] in _FRAME else line.rstrip(_BLANKS)
+    runtime_at: datetime | None = None
+    for _ in range(_MAX_LAYERS):
+        own = _own(line)
+        if own is not None:
+            return Envelope(own.message, own.level, own.at, runtime_at)
+        stamped = _RUNTIME.match(line)
+        if stamped is not None:
+            runtime_at = runtime_at or stamp(stamped["stamp"])
+            line = line[stamped.end() :]
+            continue
+        outer = _outer(line)
+        if outer == 0:
+            break
+        line = line[outer:]
+    return Envelope(line, runtime_at=runtime_at)
+
+
+def stamp(text: str) -> datetime | None:
+    """An RFC 3339 stamp with up to nine digits of fraction as UTC, cut to microseconds; None where it is no time."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _own(line: str) -> Envelope | None:
+    """The envelope that the program itself wrote, the innermost one; None where ``line`` does not begin with one."""
+    found = _CONSOLE.match(line)
+    if found is not None:
+        at = stamp(found["stamp"]) if found["stamp"] else None
+        return Envelope(line[found.end() :], _LEVEL_OF.get(found["level"].lower()), at)
+    found = _KLOG.match(line)
+    if found is not None:
+        level = _LEVEL_OF[found["tag"].lower()] if found["tag"] else _KLOG_LETTER[found["letter"]]
+        return Envelope(line[found.end() :], level)
+    found = _TAGGED.match(line)
+    if found is not None:
+        return Envelope(line[found.end() :], _LEVEL_OF[found["tag"].lower()])
+    return _from_json(line) if line.startswith("{") else None
+
+
+def _from_json(line: str) -> Envelope | None:
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict):
+        return None
+    message = said.get("message", said.get("msg"))
+    if not isinstance(message, str):
+        return None
+    level, at = said.get("level"), said.get("time", said.get("ts"))
+    return Envelope(
+        message.rstrip(_BLANKS),
+        _LEVEL_OF.get(level.lower()) if isinstance(level, str) else None,
+        stamp(at) if isinstance(at, str) else None,
+    )
+
+
+def _outer(line: str) -> int:
+    """How many characters at the head of ``line`` some tool put there; 0 for none."""
+    if line[:1] and line[0] in _FRAME:
+        framed = _FRAMED.match(line)
+        return framed.end() if framed is not None else 0
+    for prefix in _PREFIXES:
+        found = prefix.match(line)
+        if found is not None:
+            return found.end()
+    return 0

@@ -1,0 +1,138 @@
+"""From the words that a pattern captured to the values of a fact: windows, durations, counts.
+
+Patterns capture text; here the text gets its type, or is refused. A refused text makes the line a near miss, so nothing
+here guesses: a date that does not exist, a window that runs backwards or a count that is no number is a ``FieldError``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from watcher.core.window import Window, rfc3339
+
+# The named groups that a pattern may use, and the field that each of them fills.
+FIELD_OF_GROUP = {
+    "start": "window",
+    "end": "window",
+    "cov_start": "coverage",
+    "cov_end": "coverage",
+    "resolution": "resolution",
+    "provider": "provider",
+    "id": "id",
+    "rows_in": "rows_in",
+    "rows_out": "rows_out",
+    "took": "seconds",
+}
+
+# Go prints a time as ``2023-01-01 00:00:00 +0000 UTC``; the name of the zone repeats what the number before it said.
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)(?:(Z)| ?([+-]\d\d:?\d\d)(?: (?:[A-Z]{1,5}|[+-]\d\d(?:\d\d)?))?)",
+    re.ASCII,
+)
+_DURATION = re.compile(
+    r"(?=\d)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,12}(?:\.\d{1,12})?)(ns|us|µs|μs|ms|s))?", re.ASCII
+)
+_UNIT = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "μs": "1e-6", "ms": "1e-3", "s": "1"}
+_MAX_DIGITS = 18  # more rows than that is a broken line, not a count
+
+
+class FieldError(ValueError):
+    """A captured text is not what its field needs. The message is one sentence, without the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What one line stated, with types; None where it did not. ``seconds`` is the duration that it named."""
+
+    window: Window | None = None
+    coverage: Window | None = None
+    resolution: str | None = None
+    provider: str | None = None
+    id: str | None = None
+    rows_in: int | None = None
+    rows_out: int | None = None
+    seconds: float | None = None
+
+    def stated(self) -> dict[str, str | int | float]:
+        """The fields that have a value, as a sample in a pattern file writes them: windows as ``START,END``."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: _spelt(value) for name, value in values.items() if value is not None}
+
+
+def read_fields(groups: Mapping[str, str | None]) -> Fields:
+    """Give every captured text its type. Groups that no field knows are passed over; raises ``FieldError``."""
+    rows_in, rows_out, took = groups.get("rows_in"), groups.get("rows_out"), groups.get("took")
+    return Fields(
+        window=_window("window", groups.get("start"), groups.get("end")),
+        coverage=_window("coverage", groups.get("cov_start"), groups.get("cov_end")),
+        resolution=groups.get("resolution"),
+        provider=groups.get("provider"),
+        id=groups.get("id"),
+        rows_in=None if rows_in is None else count(rows_in),
+        rows_out=None if rows_out is None else count(rows_out),
+        seconds=None if took is None else duration(took),
+    )
+
+
+def moment(text: str) -> datetime:
+    """One end of a window in any form that Kubecost prints, in UTC. Raises ``FieldError``."""
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        problem = f"{text!r} is not a time"
+        raise FieldError(problem)
+    day, clock, zulu, offset = found.groups()
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}{zulu or offset}").astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        problem = f"{text!r} is not a time: {error}"
+        raise FieldError(problem) from error
+
+
+def duration(text: str) -> float:
+    """A duration as Go prints it (``1m52.9s``, ``924.8ms``, ``68.4µs``) in seconds. Raises ``FieldError``."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        problem = f"{text!r} is not a duration"
+        raise FieldError(problem)
+    hours, minutes, number, unit = found.groups()
+    seconds = Decimal(number or 0) * Decimal(_UNIT[unit or "s"])  # exact: 68.417µs is 0.000068417, digit for digit
+    return float(Decimal(hours or 0) * 3600 + Decimal(minutes or 0) * 60 + seconds)
+
+
+def count(text: str) -> int:
+    """A number of rows. Raises ``FieldError``."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        problem = f"{text!r} is not a count"
+        raise FieldError(problem)
+    return int(text)
+
+
+def _window(name: str, start: str | None, end: str | None) -> Window | None:
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        problem = f"the {name} has only one end"
+        raise FieldError(problem)
+    window = Window(moment(start), moment(end))
+    if window.end < window.start:
+        problem = f"the {name} {window} runs backwards"
+        raise FieldError(problem)
+    if window.end == window.start and name == "window":  # a store without coverage is an honest answer, no work is not
+        problem = f"the {name} {window} is empty"
+        raise FieldError(problem)
+    return window
+
+
+def _spelt(value: Window | str | float) -> str | int | float:
+    """``value`` as a pattern file writes it. Ends of a coverage may have fractions of a second; they are shown."""
+    if not isinstance(value, Window):
+        return value
+    return f"{_spelt_end(value.start)},{_spelt_end(value.end)}"
+
+
+def _spelt_end(end: datetime) -> str:
+    return end.isoformat().replace("+00:00", "Z") if end.microsecond else rfc3339(end)

@@ -1,0 +1,102 @@
+"""From raw log lines to facts, by the patterns of one profile."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from watcher.core.envelopes import INFO_OR_LOWER, Envelope, unwrap
+from watcher.core.events import Fact
+from watcher.core.facts import FieldError
+from watcher.profile import Profile
+from watcher.sources import RawLine
+
+MAX_MATCHED = 64 << 10  # bytes of a line that are looked at; a progress line has some hundred
+TIMEOUT = 0.1  # seconds that one pattern may spend on one line
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What became of one line.
+
+    ``fact`` and ``pattern`` are set where a pattern matched. ``near_miss`` is set where none did, although the line holds
+    an anchor of the profile or a pattern matched words that are no values (an impossible date): then ``pattern`` is that
+    pattern, ``fact`` None and ``problem`` the reason. ``at`` is the runtime's stamp, else the program's own, else None.
+    """
+
+    envelope: Envelope
+    at: datetime | None
+    fact: Fact | None = None
+    pattern: str | None = None
+    near_miss: bool = False
+    problem: str | None = None
+
+    @property
+    def level(self) -> str | None:
+        """The level that the line states: trace, debug, info, warning, error, fatal, or None."""
+        return self.envelope.level
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What some lines said, counted as ``LogRead`` wants it."""
+
+    facts: tuple[Fact, ...]
+    lines: int
+    matched: int
+    near_missed: int
+    info_lines: int
+    last_line_at: datetime | None
+
+
+class Matcher:
+    """Reads lines by a profile. Nothing in a line makes it fail.
+
+    A pattern that does not come to an end within ``timeout`` seconds on a line counts as not matching it; ``timeouts``
+    counts these by pattern, for people.
+    """
+
+    def __init__(self, profile: Profile, timeout: float = TIMEOUT) -> None:
+        self.profile = profile
+        self.timeouts: Counter[str] = Counter()
+        self._timeout = timeout
+
+    def read(self, raw: bytes, at: datetime | None = None) -> Reading:
+        """Read one line (without its newline); ``at`` is the runtime's stamp where the source took it off."""
+        envelope = unwrap(raw[:MAX_MATCHED].decode("utf-8", errors="backslashreplace"))
+        runtime_at = at or envelope.runtime_at
+        when = runtime_at or envelope.at
+        message, problem, failed = envelope.message, None, None
+        for pattern in self.profile.patterns:
+            if pattern.literal is not None and pattern.literal not in message:
+                continue
+            try:
+                found = pattern.match(envelope, self._timeout)
+                if found is None:
+                    continue
+                fact = pattern.fact(envelope, found, when, stamped_by_runtime=runtime_at is not None)
+            except TimeoutError:
+                self.timeouts[pattern.id] += 1
+            except FieldError as error:
+                problem, failed = str(error), failed or pattern.id
+            else:
+                return Reading(envelope, when, fact, pattern.id)
+        near = problem is not None or any(anchor in message for anchor in self.profile.anchors)
+        return Reading(envelope, when, None, failed, near_miss=near, problem=problem)
+
+    def read_batch(self, lines: Iterable[RawLine]) -> Batch:
+        """Read lines in order of arrival."""
+        facts: list[Fact] = []
+        count = near_missed = info_lines = 0
+        last: datetime | None = None
+        for line in lines:
+            reading = self.read(line.text, line.at)
+            count += 1
+            near_missed += reading.near_miss
+            info_lines += reading.level in INFO_OR_LOWER
+            last = reading.at or last
+            if reading.fact is not None:
+                facts.append(reading.fact)
+        return Batch(tuple(facts), count, len(facts), near_missed, info_lines, last)

@@ -1,0 +1,111 @@
+"""One compiled pattern: what it matches, what it captures, how far it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import regex
+
+from watcher.core.envelopes import Envelope
+from watcher.core.events import Fact, Meaning
+from watcher.core.facts import FIELD_OF_GROUP, Fields, read_fields
+from watcher.literals import required_literal
+
+MAX_EVIDENCE = 500  # characters of a line that are kept as evidence
+_MAX_REACH = 4096  # characters in which the place is sought where matching stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A kind of log line that a profile knows.
+
+    ``stage`` is the stage whose pipeline writes the line, or ``stage_of`` maps the text of ``stage_group`` to it. Where
+    that is no stage of the profile (``listed``), the line is known but says nothing here: its fact is ``noted``.
+    ``literal`` stands in every message that the pattern matches, None where no such text is known.
+    """
+
+    id: str
+    means: Meaning
+    says: str
+    regex: regex.Pattern[str]
+    file: str
+    stage: str | None = None
+    stage_group: str | None = None
+    stage_of: Mapping[str, str] = field(default_factory=dict)
+    levels: frozenset[str] = frozenset()
+    advice: str | None = None
+    listed: frozenset[str] = frozenset()
+    literal: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "literal", required_literal(self.regex.pattern))
+
+    def match(self, envelope: Envelope, timeout: float | None = None) -> regex.Match[str] | None:
+        """Match the message; None where it does not. Raises ``TimeoutError`` after ``timeout`` seconds."""
+        if self.levels and envelope.level not in self.levels:
+            return None
+        return self.regex.search(envelope.message, timeout=timeout)
+
+    def fields(self, found: regex.Match[str]) -> Fields:
+        """The values that a match captured. Raises ``FieldError`` where a text is not what its field needs."""
+        return read_fields(found.groupdict())
+
+    def stage_in(self, found: regex.Match[str]) -> str | None:
+        """The stage that the line speaks of, whether or not it is one of the profile's."""
+        if self.stage_group is None:
+            return self.stage
+        return self.stage_of.get(found[self.stage_group] or "")
+
+    def fact(
+        self, envelope: Envelope, found: regex.Match[str], at: datetime | None = None, *, stamped_by_runtime: bool = False
+    ) -> Fact:
+        """What the line said. Raises ``FieldError``."""
+        values = self.fields(found)
+        stage = self.stage_in(found)
+        known = stage is None or stage in self.listed
+        return Fact(
+            meaning=self.means if known else Meaning.NOTED,
+            pattern=self.id,
+            line=envelope.message[:MAX_EVIDENCE],
+            stage=stage if known else None,
+            at=at,
+            stamped_by_runtime=stamped_by_runtime,
+            window=values.window,
+            coverage=values.coverage,
+            resolution=values.resolution,
+            provider=values.provider,
+            id=values.id,
+            rows_in=values.rows_in,
+            rows_out=values.rows_out,
+            seconds=values.seconds,
+            advice=self.advice,
+        )
+
+    def reach(self, message: str, timeout: float = 0.1) -> int:
+        """How many characters of ``message``, from its beginning, this pattern could be the beginning of a match of."""
+        low, high = 0, min(len(message), _MAX_REACH)
+        try:
+            while low < high:
+                middle = (low + high + 1) // 2
+                if self.regex.match(message[:middle], partial=True, timeout=timeout) is None:
+                    high = middle - 1
+                else:
+                    low = middle
+        except TimeoutError:
+            return low
+        return low
+
+
+def stopped_at(message: str, reach: int, width: int = 40) -> str:
+    """The place where matching stopped, for people: ``matched up to here: '…done', stopped before ' more'``."""
+    head, tail = message[:reach], message[reach:]
+    head = head if len(head) <= width else f"…{head[-width:]}"
+    tail = tail if len(tail) <= width else f"{tail[:width]}…"
+    if not head:
+        return f"matched nothing of {tail!r}"
+    return f"matched up to here: {head!r}, stopped " + (f"before {tail!r}" if tail else "at the end of the line")
+
+
+KNOWN_GROUPS = frozenset(FIELD_OF_GROUP)

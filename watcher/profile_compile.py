@@ -1,0 +1,193 @@
+"""From the patterns of a file to compiled ones: definitions put in, names looked up, groups checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import regex
+
+from watcher.core.events import Meaning
+from watcher.pattern import KNOWN_GROUPS, Pattern
+from watcher.profile_files import Bundle
+from watcher.profile_schema import PatternShape, StageOf, StageShape, nearest
+
+_REFERENCE = re.compile(r"%\{([^{}:]*)(?::([^{}]*))?\}")
+_PAIRS = (("start", "end"), ("cov_start", "cov_end"))
+_NEEDS_WINDOW = frozenset(Meaning) - {Meaning.TROUBLE, Meaning.PROCESS_STARTED, Meaning.NOTED}
+_EXCERPT = 30
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Everything that patterns may call by name, of a profile with all its included files."""
+
+    definitions: Mapping[str, str]
+    advice: Mapping[str, str]
+    stages: Mapping[str, StageShape]
+    order: tuple[str, ...]
+
+
+class _RegexProblem(Exception):
+    """Why a text is no usable regex."""
+
+
+def gather(bundle: Bundle, problems: list[str]) -> Words:
+    """Collect the names that the files define; a name that two files define is a problem."""
+    definitions: dict[str, str] = {}
+    advice: dict[str, str] = {}
+    stages: dict[str, StageShape] = {}
+    order: list[str] = []
+    for source in bundle.sources:
+        shape = source.shape
+        _join("definition", definitions, shape.definitions, source.label, problems)
+        _join("advice", advice, shape.advice, source.label, problems)
+        own = {item.name: item for item in shape.stages if isinstance(item, StageShape)}
+        _join("stage", stages, own, source.label, problems)
+        if shape.name is not None and shape.stages:
+            order = [item if isinstance(item, str) else item.name for item in shape.stages]
+    label = bundle.root.label
+    if bundle.root.shape.name is None:
+        problems.append(f"{label}: name: is missing; a profile needs one, a file without is a fragment to be included")
+    elif not order:
+        problems.append(f"{label}: stages: is empty; name the stages in the order of the repair")
+    for name in order:
+        if name not in stages:
+            problems.append(f"{label}: stages: no included file defines stage {name!r}{nearest(name, stages)}")
+        if order.count(name) > 1:
+            problems.append(f"{label}: stages: {name!r} stands there twice; each stage runs once")
+    for name in definitions:
+        try:
+            regex.compile(expand(f"%{{{name}}}", definitions))
+        except (_RegexProblem, regex.error) as error:
+            problems.append(f"{label}: definition {name}: {_compile_problem(error, definitions[name])}")
+    return Words(definitions, advice, stages, tuple(dict.fromkeys(order)))
+
+
+def expand(text: str, definitions: Mapping[str, str], within: tuple[str, ...] = ()) -> str:
+    """Put definitions in the place of ``%{NAME}`` (not captured) and ``%{NAME:group}`` (captured as ``group``)."""
+
+    def put(found: re.Match[str]) -> str:
+        name, group = found[1], found[2]
+        if name not in definitions:
+            problem = f"%{{{name}}} is not defined{nearest(name, definitions)}"
+            raise _RegexProblem(problem)
+        if name in within:
+            problem = f"%{{{name}}} is defined by itself"
+            raise _RegexProblem(problem)
+        inner = expand(definitions[name], definitions, (*within, name))
+        return f"(?:{inner})" if group is None else f"(?P<{group}>{inner})"
+
+    return _REFERENCE.sub(put, text)
+
+
+def compile_pattern(shape: PatternShape, file: str, words: Words, problems: list[str]) -> Pattern | None:
+    """Compile one pattern; None, and the reasons in ``problems``, where it cannot be used."""
+    before = len(problems)
+    compiled = _compiled(shape, words, problems)
+    means = _meaning(shape.means, problems)
+    if compiled is not None:
+        _check_groups(shape, compiled, problems)
+        if means is not None:
+            _check_needs(shape, means, compiled, problems)
+    for name in _named_stages(shape):
+        if name not in words.stages:
+            problems.append(f"stage {name!r} is not known{nearest(name, words.stages)}")
+    if shape.advice is not None and shape.advice not in words.advice:
+        problems.append(f"advice {shape.advice!r} is not known{nearest(shape.advice, words.advice)}")
+    if len(problems) > before or compiled is None or means is None:
+        return None
+    return Pattern(
+        id=shape.id,
+        means=means,
+        says=shape.says,
+        regex=compiled,
+        file=file,
+        stage=shape.stage if isinstance(shape.stage, str) else None,
+        stage_group=shape.stage.group if isinstance(shape.stage, StageOf) else None,
+        stage_of=shape.stage.stages if isinstance(shape.stage, StageOf) else {},
+        levels=frozenset(shape.level),
+        advice=words.advice[shape.advice] if shape.advice is not None else None,
+        listed=frozenset(words.order),
+    )
+
+
+def compiled_answer(text: str, problems: list[str]) -> regex.Pattern[str] | None:
+    """Compile a regex for an answer; None, and the reason in ``problems``, where it cannot be used."""
+    try:
+        return regex.compile(text)
+    except regex.error as error:
+        problems.append(_compile_problem(error, text))
+        return None
+
+
+def _join(
+    kind: str, into: dict[str, T], names: Mapping[str, T], label: str, problems: list[str]
+) -> None:
+    for name, value in names.items():
+        if name in into:
+            problems.append(f"{label}: {kind} {name}: is defined by another included file too; rename one of them")
+        else:
+            into[name] = value
+
+
+def _compiled(shape: PatternShape, words: Words, problems: list[str]) -> regex.Pattern[str] | None:
+    try:
+        expanded = expand(shape.regex, words.definitions)
+        return regex.compile(expanded)
+    except _RegexProblem as error:
+        problems.append(f"regex: {error}")
+    except regex.error as error:
+        problems.append(f"regex: {_compile_problem(error, str(error.pattern or shape.regex))}")
+    return None
+
+
+def _compile_problem(error: Exception, text: str) -> str:
+    if not isinstance(error, regex.error) or error.pos is None:
+        return str(error)
+    pos = error.pos
+    tail = text[pos : pos + _EXCERPT]
+    where = f"before {tail!r}" if tail else "at its end"
+    return f"does not compile: {error.msg} at position {pos}, {where}; mend it (a literal bracket is written with \\)"
+
+
+def _meaning(name: str, problems: list[str]) -> Meaning | None:
+    try:
+        return Meaning(name)
+    except ValueError:
+        problems.append(f"means {name!r} is not known{nearest(name, [each.value for each in Meaning])}")
+        return None
+
+
+def _named_stages(shape: PatternShape) -> tuple[str, ...]:
+    if isinstance(shape.stage, StageOf):
+        return tuple(dict.fromkeys(shape.stage.stages.values()))
+    return () if shape.stage is None else (shape.stage,)
+
+
+def _check_groups(shape: PatternShape, compiled: regex.Pattern[str], problems: list[str]) -> None:
+    groups = set(compiled.groupindex)
+    own = shape.stage.group if isinstance(shape.stage, StageOf) else None
+    if own is not None and own not in groups:
+        problems.append(f"stage: the regex has no group {own!r}{nearest(own, groups)}")
+    problems.extend(
+        f"regex: no field knows the group {name!r}{nearest(name, KNOWN_GROUPS)}"
+        for name in sorted(groups - KNOWN_GROUPS - {own})
+    )
+    for first, second in _PAIRS:
+        lacking = {first, second} - groups
+        if len(lacking) == 1:
+            problems.append(f"regex: lacks the group {lacking.pop()!r}; {first} and {second} belong together")
+
+
+def _check_needs(shape: PatternShape, means: Meaning, compiled: regex.Pattern[str], problems: list[str]) -> None:
+    if means not in _NEEDS_WINDOW:
+        return
+    if not {"start", "end"} & set(compiled.groupindex):
+        problems.append(f"regex: lacks the groups 'start' and 'end'; {means.value} is always about a window")
+    if shape.stage is None:
+        problems.append(f"stage: is missing; {means.value} is always about a stage")

@@ -1,0 +1,156 @@
+"""Finds pattern files, reads them with what they include, and puts them together. Their meaning is ``profile.py``'s."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+import watcher
+from watcher.errors import ConfigError
+from watcher.profile_schema import PatternFile, nearest, shape_problems
+
+_SUFFIXES = {".yaml", ".yml"}
+_MAX_BYTES = 4 << 20  # a pattern file is some pages of text; anything larger is not one
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One pattern file as read: ``label`` names it in messages."""
+
+    label: str
+    path: Path
+    shape: PatternFile
+
+
+@dataclass(slots=True)
+class Bundle:
+    """A profile's file and everything it includes, each once, the included before the including."""
+
+    root: Source
+    sources: list[Source] = field(default_factory=list)
+
+
+def shipped_folder() -> Path:
+    """Where the shipped pattern files are: inside the installed package, else beside it in a checkout."""
+    package = Path(watcher.__file__).parent
+    inside = package / "_patterns"
+    return inside if inside.is_dir() else package.parent / "patterns"
+
+
+def shipped_names() -> list[str]:
+    """The names of the shipped profiles."""
+    return sorted(path.stem for path in shipped_folder().glob("*.yaml"))
+
+
+def find(name_or_path: str) -> Path:
+    """The file of a profile: the shipped one of that name, else the path. Raises ``ConfigError``."""
+    if name_or_path in shipped_names():
+        return shipped_folder() / f"{name_or_path}.yaml"
+    path = Path(name_or_path)
+    if path.suffix not in _SUFFIXES and len(path.parts) == 1 and not path.exists():
+        problem = f"profile {name_or_path}: there is no such profile{nearest(name_or_path, shipped_names())}"
+        raise ConfigError(problem)
+    return path
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a file and all its includes. Raises ``ConfigError`` with every problem of every file."""
+    problems: list[str] = []
+    sources: dict[Path, Source] = {}
+    root = _read_into(path, (), sources, problems)
+    if problems or root is None:
+        raise ConfigError(*problems)
+    return Bundle(root, list(sources.values()))
+
+
+def _read_into(path: Path, chain: tuple[Path, ...], sources: dict[Path, Source], problems: list[str]) -> Source | None:
+    real = path.resolve()
+    if real in sources:
+        return sources[real]
+    label = _label(path)
+    shape = _read_one(path, label, problems)
+    if shape is None:
+        return None
+    source = Source(label, path, shape)
+    for name in shape.include:
+        included = _included(name, path)
+        if included is None:
+            problems.append(f"{label}: include {name}: no such file, neither beside this one nor among the shipped ones")
+        elif included.resolve() in {*chain, real}:
+            rounds = " -> ".join(_label(each) for each in (*chain, real, included.resolve()))
+            problems.append(f"{label}: include {name}: the files include each other in a circle: {rounds}")
+        else:
+            _read_into(included, (*chain, real), sources, problems)
+    sources.setdefault(real, source)
+    return source
+
+
+def _included(name: str, by: Path) -> Path | None:
+    for folder in (by.parent, shipped_folder()):
+        if (folder / name).is_file():
+            return folder / name
+    return None
+
+
+def _label(path: Path) -> str:
+    """How messages call a file: shipped ones from ``patterns/`` on, others as they were given."""
+    shipped = shipped_folder().resolve()
+    real = path.resolve()
+    return f"patterns/{real.relative_to(shipped)}" if real.is_relative_to(shipped) else str(path)
+
+
+def _read_one(path: Path, label: str, problems: list[str]) -> PatternFile | None:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        problems.append(f"{label}: cannot be read: {error.strerror or error}; give a shipped profile or a readable file")
+        return None
+    if len(text) > _MAX_BYTES:
+        problems.append(f"{label}: is larger than {_MAX_BYTES >> 20} MiB; this is no pattern file")
+        return None
+    try:
+        raw = yaml.load(text.decode("utf-8"), Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        problems.append(f"{label}: {_yaml_problem(error)}")
+        return None
+    if not isinstance(raw, dict):
+        problems.append(f"{label}: holds no pattern file; it must be a mapping with version, description, patterns")
+        return None
+    try:
+        return PatternFile.model_validate(raw)
+    except ValidationError as error:
+        problems.extend(f"{label}: {each}" for each in shape_problems(error, raw))
+        return None
+
+
+def _yaml_problem(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: not valid YAML: {error.problem or error.context}"
+    return f"not valid YAML: {' '.join(str(error).split())}"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML where a key that stands twice is an error: the second one would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+        """Build a mapping. Raises ``yaml.constructor.ConstructorError`` for a repeated key."""
+        for key, mark in self._repeated(node):
+            problem = f"the key {key!r} stands twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, mark)
+        return super().construct_mapping(node, deep=deep)
+
+    @staticmethod
+    def _repeated(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Mark]]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    yield key.value, key.start_mark
+                seen.add(key.value)
