@@ -40,9 +40,7 @@ class Notifier:
 
     def problems(self) -> tuple[str, ...]:
         """One line for every destination whose URL can't be used; messages to it will fail with that reason."""
-        return tuple(
-            f"destination {name!r}: {one.problem}" for name, one in self._destinations.items() if one.problem
-        )
+        return tuple(f"destination {name!r}: {one.problem}" for name, one in self._destinations.items() if one.problem)
 
     async def send(self, notify: Notify) -> NotificationSent | NotificationFailed:
         """Deliver one message to one destination. Never raises; a failure comes with a reason free of secrets."""
