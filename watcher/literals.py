@@ -49,12 +49,7 @@ def _atom(regex: str, at: int) -> tuple[str | None, int]:
     """One element of the sequence: its character ("" for an edge, None for what is not plain) and where it ends."""
     match regex[at]:
         case "\\":
-            escaped = regex[at + 1 : at + 2]
-            if escaped.isascii() and escaped and not escaped.isalnum():
-                return escaped, at + 2
-            if escaped in _CLASS_ESCAPES:
-                return None, at + 2
-            raise _NotPlainError
+            return _escaped(regex[at + 1 : at + 2]), at + 2
         case "[":
             return None, _class_end(regex, at)
         case "(":
@@ -67,6 +62,14 @@ def _atom(regex: str, at: int) -> tuple[str | None, int]:
             raise _NotPlainError
         case char:
             return char, at + 1
+
+
+def _escaped(char: str) -> str | None:
+    if char and char.isascii() and not char.isalnum():
+        return char
+    if char in _CLASS_ESCAPES:
+        return None
+    raise _NotPlainError
 
 
 def _class_end(regex: str, at: int) -> int:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watcher.core.envelopes import INFO_OR_LOWER, Envelope, unwrap
-from watcher.core.events import Fact
+from watcher.core.events import Epoch, Fact, LogRead
 from watcher.core.facts import FieldError
 from watcher.profile import Profile
-from watcher.sources import RawLine
+from watcher.sources import LinesRead, RawLine
 
 MAX_MATCHED = 64 << 10  # bytes of a line that are looked at; a progress line has some hundred
 TIMEOUT = 0.1  # seconds that one pattern may spend on one line
@@ -21,9 +21,9 @@ TIMEOUT = 0.1  # seconds that one pattern may spend on one line
 class Reading:
     """What became of one line.
 
-    ``fact`` and ``pattern`` are set where a pattern matched. ``near_miss`` is set where none did, although the line holds
-    an anchor of the profile or a pattern matched words that are no values (an impossible date): then ``pattern`` is that
-    pattern, ``fact`` None and ``problem`` the reason. ``at`` is the runtime's stamp, else the program's own, else None.
+    ``fact`` and ``pattern`` are set where a pattern matched. ``near_miss`` is set where none did, although the line
+    holds an anchor of the profile or a pattern matched words that are no values (an impossible date): then ``pattern``
+    is that pattern, ``fact`` None and ``problem`` the reason. ``at`` is the runtime's stamp, else the program's own.
     """
 
     envelope: Envelope
@@ -34,21 +34,19 @@ class Reading:
     problem: str | None = None
 
     @property
+    def matched(self) -> bool:
+        """True where a pattern of the profile matched."""
+        return self.fact is not None
+
+    @property
     def level(self) -> str | None:
         """The level that the line states: trace, debug, info, warning, error, fatal, or None."""
         return self.envelope.level
 
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What some lines said, counted as ``LogRead`` wants it."""
-
-    facts: tuple[Fact, ...]
-    lines: int
-    matched: int
-    near_missed: int
-    info_lines: int
-    last_line_at: datetime | None
+    @property
+    def is_info(self) -> bool:
+        """True where the line states level info or lower: the log level does not hide progress."""
+        return self.envelope.level in INFO_OR_LOWER
 
 
 class Matcher:
@@ -86,8 +84,12 @@ class Matcher:
         near = problem is not None or any(anchor in message for anchor in self.profile.anchors)
         return Reading(envelope, when, None, failed, near_miss=near, problem=problem)
 
-    def read_batch(self, lines: Iterable[RawLine]) -> Batch:
-        """Read lines in order of arrival."""
+    def read_lines(self, read: LinesRead) -> LogRead:
+        """Read lines in order of arrival: their facts, and the counts that go with them."""
+        return self.read_batch(read.lines, read.epoch)
+
+    def read_batch(self, lines: Iterable[RawLine], epoch: Epoch | None = None) -> LogRead:
+        """Read lines of one epoch's log in order of arrival: their facts, and the counts that go with them."""
         facts: list[Fact] = []
         count = near_missed = info_lines = 0
         last: datetime | None = None
@@ -95,8 +97,8 @@ class Matcher:
             reading = self.read(line.text, line.at)
             count += 1
             near_missed += reading.near_miss
-            info_lines += reading.level in INFO_OR_LOWER
+            info_lines += reading.is_info
             last = reading.at or last
             if reading.fact is not None:
                 facts.append(reading.fact)
-        return Batch(tuple(facts), count, len(facts), near_missed, info_lines, last)
+        return LogRead(epoch, tuple(facts), count, len(facts), near_missed, info_lines, last)

@@ -29,7 +29,7 @@ class Pattern:
     id: str
     means: Meaning
     says: str
-    regex: regex.Pattern[str]
+    expression: regex.Pattern[str]
     file: str
     stage: str | None = None
     stage_group: str | None = None
@@ -40,13 +40,13 @@ class Pattern:
     literal: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "literal", required_literal(self.regex.pattern))
+        object.__setattr__(self, "literal", required_literal(self.expression.pattern))
 
     def match(self, envelope: Envelope, timeout: float | None = None) -> regex.Match[str] | None:
         """Match the message; None where it does not. Raises ``TimeoutError`` after ``timeout`` seconds."""
         if self.levels and envelope.level not in self.levels:
             return None
-        return self.regex.search(envelope.message, timeout=timeout)
+        return self.expression.search(envelope.message, timeout=timeout)
 
     def fields(self, found: regex.Match[str]) -> Fields:
         """The values that a match captured. Raises ``FieldError`` where a text is not what its field needs."""
@@ -59,7 +59,12 @@ class Pattern:
         return self.stage_of.get(found[self.stage_group] or "")
 
     def fact(
-        self, envelope: Envelope, found: regex.Match[str], at: datetime | None = None, *, stamped_by_runtime: bool = False
+        self,
+        envelope: Envelope,
+        found: regex.Match[str],
+        at: datetime | None = None,
+        *,
+        stamped_by_runtime: bool = False,
     ) -> Fact:
         """What the line said. Raises ``FieldError``."""
         values = self.fields(found)
@@ -89,7 +94,7 @@ class Pattern:
         try:
             while low < high:
                 middle = (low + high + 1) // 2
-                if self.regex.match(message[:middle], partial=True, timeout=timeout) is None:
+                if self.expression.match(message[:middle], partial=True, timeout=timeout) is None:
                     high = middle - 1
                 else:
                     low = middle

@@ -1,7 +1,7 @@
 """Profiles: which lines mean what, which stages there are, how each is asked for, and what proves a day done.
 
-A profile is a pattern file with a name. Shipped ones are found by name, others by path. A file that fails its own samples
-is not loaded.
+A profile is a pattern file with a name. Shipped ones are found by name, others by path. A file that fails its own
+samples is not loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from watcher.errors import ConfigError
 from watcher.pattern import Pattern
 from watcher.profile_checks import check_samples
 from watcher.profile_compile import Words, compile_pattern, compiled_answer, gather
-from watcher.profile_files import Bundle, find, read_bundle, shipped_names
+from watcher.profile_files import Bundle, find, read_bundle, shipped_profiles
 from watcher.profile_schema import PatternShape, StageShape, json_schema
 
 __all__ = ["Profile", "ProfileStage", "json_schema", "load_profile", "shipped_profiles"]
@@ -25,9 +25,9 @@ __all__ = ["Profile", "ProfileStage", "json_schema", "load_profile", "shipped_pr
 class ProfileStage:
     """One pipeline of a profile.
 
-    ``path`` is asked for with GET and ``?window=``, behind the address of Kubecost (``/model`` is part of the address).
-    The text of an accepting answer is found by one of ``answers``. ``filter`` is the word to grep the log for, ``means``
-    a sentence for people.
+    ``path`` is asked for with GET and ``?window=``, behind the address of Kubecost (``/model`` is part of the
+    address). The text of an accepting answer is found by one of ``answers``. ``filter`` is the word to grep the log
+    for, ``means`` a sentence for people.
     """
 
     name: str
@@ -42,8 +42,8 @@ class ProfileStage:
 class Profile:
     """A loaded, proven profile. ``stages`` are in the order of the repair, ``patterns`` in the order they are tried.
 
-    A line that holds one of ``anchors`` and is matched by no pattern is a near miss: it looks like progress in words that
-    the profile does not know. ``file`` names where the profile came from, ``applies_to`` the Kubecost versions it is for.
+    A line that holds one of ``anchors`` and is matched by no pattern is a near miss: it looks like progress in words
+    that the profile does not know. ``file`` names where the profile came from, ``applies_to`` the Kubecost versions.
     """
 
     name: str
@@ -60,11 +60,6 @@ class Profile:
             if stage.name == name:
                 return stage
         raise KeyError(name)
-
-
-def shipped_profiles() -> list[str]:
-    """The names of the profiles that come with this program, in order."""
-    return shipped_names()
 
 
 def load_profile(name_or_path: str) -> Profile:

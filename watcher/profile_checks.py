@@ -20,8 +20,8 @@ def check_samples(pattern: Pattern, shape: PatternShape, patterns: Sequence[Patt
         problems.append(f"{where}: has no samples; add a line that it must match")
     for number, sample in enumerate(shape.samples, start=1):
         envelope = unwrap(sample.line)
-        for problem in _check_sample(pattern, envelope, sample.fields, patterns):
-            problems.append(f"{where}, sample {number}: {problem}")
+        found = _check_sample(pattern, envelope, sample.fields, patterns)
+        problems.extend(f"{where}, sample {number}: {problem}" for problem in found)
     for number, line in enumerate(shape.counter_samples, start=1):
         if _values(pattern, unwrap(line))[0] is not None:
             problems.append(f"{where}, counter-sample {number}: is matched, and must not be; make the regex stricter")

@@ -30,9 +30,10 @@ class Words:
     advice: Mapping[str, str]
     stages: Mapping[str, StageShape]
     order: tuple[str, ...]
+    broken: frozenset[str]  # definitions that cannot be used; said once, not again for every pattern that uses them
 
 
-class _RegexProblem(Exception):
+class _UnusableRegexError(Exception):
     """Why a text is no usable regex."""
 
 
@@ -55,17 +56,18 @@ def gather(bundle: Bundle, problems: list[str]) -> Words:
         problems.append(f"{label}: name: is missing; a profile needs one, a file without is a fragment to be included")
     elif not order:
         problems.append(f"{label}: stages: is empty; name the stages in the order of the repair")
-    for name in order:
-        if name not in stages:
-            problems.append(f"{label}: stages: no included file defines stage {name!r}{nearest(name, stages)}")
-        if order.count(name) > 1:
-            problems.append(f"{label}: stages: {name!r} stands there twice; each stage runs once")
-    for name in definitions:
+    unknown = dict.fromkeys(name for name in order if name not in stages)
+    problems.extend(f"{label}: stages: no file defines stage {name!r}{nearest(name, stages)}" for name in unknown)
+    twice = sorted({name for name in order if order.count(name) > 1})
+    problems.extend(f"{label}: stages: {name!r} stands there twice; a stage runs once" for name in twice)
+    broken: set[str] = set()
+    for name, text in definitions.items():
         try:
-            regex.compile(expand(f"%{{{name}}}", definitions))
-        except (_RegexProblem, regex.error) as error:
-            problems.append(f"{label}: definition {name}: {_compile_problem(error, definitions[name])}")
-    return Words(definitions, advice, stages, tuple(dict.fromkeys(order)))
+            regex.compile(expand(text, definitions, (name,)))
+        except (_UnusableRegexError, regex.error) as error:
+            broken.add(name)
+            problems.append(f"{label}: definition {name}: {_compile_problem(error)}")
+    return Words(definitions, advice, stages, tuple(dict.fromkeys(order)), frozenset(broken))
 
 
 def expand(text: str, definitions: Mapping[str, str], within: tuple[str, ...] = ()) -> str:
@@ -75,10 +77,10 @@ def expand(text: str, definitions: Mapping[str, str], within: tuple[str, ...] = 
         name, group = found[1], found[2]
         if name not in definitions:
             problem = f"%{{{name}}} is not defined{nearest(name, definitions)}"
-            raise _RegexProblem(problem)
+            raise _UnusableRegexError(problem)
         if name in within:
             problem = f"%{{{name}}} is defined by itself"
-            raise _RegexProblem(problem)
+            raise _UnusableRegexError(problem)
         inner = expand(definitions[name], definitions, (*within, name))
         return f"(?:{inner})" if group is None else f"(?P<{group}>{inner})"
 
@@ -94,9 +96,8 @@ def compile_pattern(shape: PatternShape, file: str, words: Words, problems: list
         _check_groups(shape, compiled, problems)
         if means is not None:
             _check_needs(shape, means, compiled, problems)
-    for name in _named_stages(shape):
-        if name not in words.stages:
-            problems.append(f"stage {name!r} is not known{nearest(name, words.stages)}")
+    strangers = (name for name in _named_stages(shape) if name not in words.stages)
+    problems.extend(f"stage {name!r} is not known{nearest(name, words.stages)}" for name in strangers)
     if shape.advice is not None and shape.advice not in words.advice:
         problems.append(f"advice {shape.advice!r} is not known{nearest(shape.advice, words.advice)}")
     if len(problems) > before or compiled is None or means is None:
@@ -105,7 +106,7 @@ def compile_pattern(shape: PatternShape, file: str, words: Words, problems: list
         id=shape.id,
         means=means,
         says=shape.says,
-        regex=compiled,
+        expression=compiled,
         file=file,
         stage=shape.stage if isinstance(shape.stage, str) else None,
         stage_group=shape.stage.group if isinstance(shape.stage, StageOf) else None,
@@ -121,13 +122,11 @@ def compiled_answer(text: str, problems: list[str]) -> regex.Pattern[str] | None
     try:
         return regex.compile(text)
     except regex.error as error:
-        problems.append(_compile_problem(error, text))
+        problems.append(_compile_problem(error))
         return None
 
 
-def _join(
-    kind: str, into: dict[str, T], names: Mapping[str, T], label: str, problems: list[str]
-) -> None:
+def _join(kind: str, into: dict[str, T], names: Mapping[str, T], label: str, problems: list[str]) -> None:
     for name, value in names.items():
         if name in into:
             problems.append(f"{label}: {kind} {name}: is defined by another included file too; rename one of them")
@@ -136,23 +135,27 @@ def _join(
 
 
 def _compiled(shape: PatternShape, words: Words, problems: list[str]) -> regex.Pattern[str] | None:
+    if any(found[1] in words.broken for found in _REFERENCE.finditer(shape.regex)):
+        return None
     try:
-        expanded = expand(shape.regex, words.definitions)
-        return regex.compile(expanded)
-    except _RegexProblem as error:
+        return regex.compile(expand(shape.regex, words.definitions))
+    except _UnusableRegexError as error:
         problems.append(f"regex: {error}")
     except regex.error as error:
-        problems.append(f"regex: {_compile_problem(error, str(error.pattern or shape.regex))}")
+        problems.append(f"regex: {_compile_problem(error)}")
     return None
 
 
-def _compile_problem(error: Exception, text: str) -> str:
-    if not isinstance(error, regex.error) or error.pos is None:
+def _compile_problem(error: Exception) -> str:
+    if not isinstance(error, regex.error):
         return str(error)
-    pos = error.pos
+    # Attributes that the package's type stubs do not know.
+    said, text, pos = (getattr(error, name, None) for name in ("msg", "pattern", "pos"))
+    if not isinstance(text, str) or not isinstance(pos, int):
+        return f"does not compile: {error}"
     tail = text[pos : pos + _EXCERPT]
     where = f"before {tail!r}" if tail else "at its end"
-    return f"does not compile: {error.msg} at position {pos}, {where}; mend it (a literal bracket is written with \\)"
+    return f"does not compile: {said} at position {pos}, {where}; mend it (a literal bracket is written with \\)"
 
 
 def _meaning(name: str, problems: list[str]) -> Meaning | None:

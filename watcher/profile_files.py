@@ -42,18 +42,18 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "patterns"
 
 
-def shipped_names() -> list[str]:
-    """The names of the shipped profiles."""
+def shipped_profiles() -> list[str]:
+    """The names of the profiles that come with this program, in order."""
     return sorted(path.stem for path in shipped_folder().glob("*.yaml"))
 
 
 def find(name_or_path: str) -> Path:
     """The file of a profile: the shipped one of that name, else the path. Raises ``ConfigError``."""
-    if name_or_path in shipped_names():
+    if name_or_path in shipped_profiles():
         return shipped_folder() / f"{name_or_path}.yaml"
     path = Path(name_or_path)
     if path.suffix not in _SUFFIXES and len(path.parts) == 1 and not path.exists():
-        problem = f"profile {name_or_path}: there is no such profile{nearest(name_or_path, shipped_names())}"
+        problem = f"profile {name_or_path}: there is no such profile{nearest(name_or_path, shipped_profiles())}"
         raise ConfigError(problem)
     return path
 
@@ -80,7 +80,9 @@ def _read_into(path: Path, chain: tuple[Path, ...], sources: dict[Path, Source],
     for name in shape.include:
         included = _included(name, path)
         if included is None:
-            problems.append(f"{label}: include {name}: no such file, neither beside this one nor among the shipped ones")
+            problems.append(
+                f"{label}: include {name}: no such file, neither beside this one nor among the shipped ones"
+            )
         elif included.resolve() in {*chain, real}:
             rounds = " -> ".join(_label(each) for each in (*chain, real, included.resolve()))
             problems.append(f"{label}: include {name}: the files include each other in a circle: {rounds}")
@@ -109,7 +111,9 @@ def _read_one(path: Path, label: str, problems: list[str]) -> PatternFile | None
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        problems.append(f"{label}: cannot be read: {error.strerror or error}; give a shipped profile or a readable file")
+        problems.append(
+            f"{label}: cannot be read: {error.strerror or error}; give a shipped profile or a readable file"
+        )
         return None
     if len(text) > _MAX_BYTES:
         problems.append(f"{label}: is larger than {_MAX_BYTES >> 20} MiB; this is no pattern file")
@@ -139,7 +143,7 @@ def _yaml_problem(error: Exception) -> str:
 class _Loader(yaml.SafeLoader):
     """YAML where a key that stands twice is an error: the second one would silently win."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Build a mapping. Raises ``yaml.constructor.ConstructorError`` for a repeated key."""
         for key, mark in self._repeated(node):
             problem = f"the key {key!r} stands twice"

@@ -82,7 +82,9 @@ class PatternShape(_Shape):
     id: Name
     means: str = Field(description="what the line means: one of the meanings in docs and core/events.py")
     says: Sentence = Field(description="one sentence for people")
-    regex: str = Field(min_length=1, description="searched in the message, the envelope removed; %{NAME} is a definition")
+    regex: str = Field(
+        min_length=1, description="searched in the message, the envelope removed; %{NAME} is a definition"
+    )
     stage: StageReference | None = Field(None, description="whose pipeline writes the line")
     level: list[Literal["trace", "debug", "info", "warning", "error", "fatal"]] = Field(
         [], description="only lines that state one of these levels; empty: any line"
@@ -96,7 +98,9 @@ class RequestShape(_Shape):
     """How a repair is asked for: GET path?window=START,END."""
 
     path: str = Field(pattern=r"^/[^\s?#]*$", description="without /model")
-    answers: list[str] = Field(min_length=1, description="regexes, one of which the answer's text holds if it was accepted")
+    answers: list[str] = Field(
+        min_length=1, description="regexes, one of which the answer's text holds if it was accepted"
+    )
 
 
 class RulesShape(_Shape):
@@ -146,7 +150,9 @@ class PatternFile(_Shape):
     anchors: list[Annotated[str, Field(min_length=3)]] = Field(
         [], description="words of progress lines: a line with one of them that nothing matches is a near miss"
     )
-    stages: list[StageItem] = Field([], description="in order: names of stages defined in an included file, or definitions")
+    stages: list[StageItem] = Field(
+        [], description="in order: names of stages defined in an included file, or definitions"
+    )
     patterns: list[PatternShape] = []
 
 
@@ -178,7 +184,9 @@ def place(loc: tuple[int | str, ...], raw: object) -> str:
     for at, step in enumerate(steps):
         here = _inside(here, step)
         if isinstance(step, int):
-            noun = {"patterns": "pattern", "stages": "stage", "samples": "sample"}.get(str(steps[at - 1]), str(steps[at - 1]))
+            noun = {"patterns": "pattern", "stages": "stage", "samples": "sample"}.get(
+                str(steps[at - 1]), str(steps[at - 1])
+            )
             name = _inside(here, "id") or _inside(here, "name")
             said[-1:] = [f"{noun} {name if isinstance(name, str) else step + 1}"]
         else:
