@@ -23,7 +23,7 @@ class KubeServer:
     without any check where it is None.
     """
 
-    def __init__(  # noqa: PLR0913 - all but one have a default
+    def __init__(
         self,
         cluster: Cluster,
         *,

@@ -78,7 +78,7 @@ class Ledger:
                 days -= {day for day, outcome in repair.days.items() if outcome is Outcome.EMPTY}
         return frozenset(days)
 
-    def receive(  # noqa: PLR0913 - the parts of an entry
+    def receive(
         self,
         *,
         at: datetime,
