@@ -81,6 +81,7 @@ def install(locks: tuple[str, ...]) -> None:
     if not (BIN / program("python")).exists():
         make_environment()
     stamp.unlink(missing_ok=True)
+    print(f"dev.py: installing what {' and '.join(locks)} name", file=sys.stderr)
     sources = [word for name in locks for word in ("--requirement", name)]
     pip("install", "--require-hashes", *sources)
     pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")
@@ -117,7 +118,7 @@ def fingerprint(locks: tuple[str, ...]) -> str:
 
 def pip(*arguments: str) -> None:
     """Run the environment's pip quietly, without asking anything."""
-    quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
+    quiet = ("-qq", "--disable-pip-version-check", "--no-input")
     if run("python", "-m", "pip", *arguments, *quiet):
         message = "installing failed, pip says why above: mend that (network, proxy, disk) and start again"
         raise SetupError(message)

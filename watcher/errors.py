@@ -1,10 +1,8 @@
 """The errors this program raises for people to read.
 
 Each message is one line that says where, what is wrong and what to do.
-The command line prints it and maps the class to an exit code; nothing else prints it.
+The command line prints it and leaves with the ``exit_code`` of its class; nothing else prints it.
 """
-
-from typing import Final
 
 
 class WatcherError(Exception):
@@ -20,7 +18,7 @@ class ConfigError(WatcherError):
     ``str(error)`` is the same lines joined by newlines. Exit code 78 (EX_CONFIG of sysexits.h).
     """
 
-    exit_code: Final[int] = 78
+    exit_code = 78
 
     def __init__(self, *problems: str) -> None:
         if not problems:
