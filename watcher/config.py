@@ -129,7 +129,7 @@ def find_config(path: str | None, environ: Mapping[str, str]) -> Path:
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     """Read and check a configuration, its profile apart.
 
-    """The file to read: ``path``, ``$WATCHER_CONFIG``, ``./config.yaml`` or ``/etc/watcher/config.yaml``, in that order.
+    Raises ConfigError with every problem, a line each: ``FILE:LINE: key: what is wrong; what to do``. Secret files are
     not opened here.
     """
     document = read_document(path)
