@@ -17,7 +17,7 @@ from watcher.config_model import ConfigShape, json_schema
 from watcher.config_plan import ProfileOfPlan, destination_names, joint_problems, make_plan, own_problems
 from watcher.config_problems import nearest, shape_problems, spell_place
 from watcher.config_secrets import read_headers, read_secret
-from watcher.config_values import EXAMPLE_WINDOW, Listen, parse_window
+from watcher.config_values import EXAMPLE_WINDOW, parse_window
 from watcher.config_yaml import Document, Place, read_document
 from watcher.core.plan import Plan
 from watcher.errors import ConfigError
@@ -25,7 +25,7 @@ from watcher.errors import ConfigError
 if TYPE_CHECKING:  # reading a profile loads half of the program, and `status` needs none of it
     from watcher.profile import Profile
 
-__all__ = ["Config", "Listen", "find_config", "json_schema", "load_config", "parse_window"]
+__all__ = ["Config", "find_config", "json_schema", "load_config", "parse_window"]
 
 DEFAULT_PATHS = (Path("config.yaml"), Path("/etc/watcher/config.yaml"))
 PATH_VARIABLE = "WATCHER_CONFIG"

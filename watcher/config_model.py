@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from watcher.config_values import BaseUrl, Duration, FilePath, Listen, ListenText, WindowText
+from watcher.config_values import BaseUrl, Duration, FilePath, ListenAddress, WindowText
 
 EventKind = Literal["run_started", "stage_done", "run_done", "failed", "held", "unclear", "restarted"]
 EVERY_KIND: tuple[EventKind, ...] = (
@@ -105,7 +105,7 @@ class StateSection(Section):
 class ServerSection(Section):
     """The web answer."""
 
-    listen: ListenText | None = Field(Listen("127.0.0.1", 8080), description="HOST:PORT; null: none")
+    listen: ListenAddress | None = Field("127.0.0.1:8080", description="HOST:PORT; null: none")
     token_file: FilePath | None = Field(None, description="holds the bearer token for any POST")
 
 

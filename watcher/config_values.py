@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PlainSerializer
@@ -21,17 +21,7 @@ _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _WINDOW = re.compile(rf"({_MOMENT}),({_MOMENT})", re.ASCII)
 _DURATION = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]*)):(?P<port>\d{1,5})", re.ASCII)
-
-
-class Listen(NamedTuple):
-    """Where the web answer listens. An empty host means every interface, IPv4 and IPv6."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+_LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]*):(?P<port>\d{1,5})", re.ASCII)
 
 
 def parse_window(text: str) -> Window:
@@ -86,17 +76,14 @@ def _duration(value: object) -> object:
 
 
 def _listen(value: object) -> object:
-    if isinstance(value, Listen):
-        return value
     found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        message = "is not HOST:PORT; write it like 127.0.0.1:8080, or null for none"
+        message = "is not HOST:PORT; write it like 127.0.0.1:8080, [::1]:8080 or :8080, or null for none"
         raise ValueError(message)
-    port = int(found["port"])
-    if port > HIGHEST_PORT:
-        message = f"port {port} does not exist; ports end at {HIGHEST_PORT}"
+    if int(found["port"]) > HIGHEST_PORT:
+        message = f"names a port that does not exist; ports end at {HIGHEST_PORT}"
         raise ValueError(message)
-    return Listen(found["six"] or found["host"], port)
+    return value
 
 
 def _base_url(value: object) -> object:
@@ -155,8 +142,6 @@ Duration = Annotated[
     BeforeValidator(_duration, json_schema_input_type=_matching(r"^\d{1,6}[smhd]$")),
     PlainSerializer(spell_duration),
 ]
-ListenText = Annotated[
-    Listen, BeforeValidator(_listen, json_schema_input_type=_matching(r":\d{1,5}$")), PlainSerializer(str)
-]
+ListenAddress = Annotated[str, BeforeValidator(_listen, json_schema_input_type=_matching(r":\d{1,5}$"))]
 BaseUrl = Annotated[str, BeforeValidator(_base_url, json_schema_input_type=_matching("^https?://"))]
 FilePath = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str), PlainSerializer(str)]
