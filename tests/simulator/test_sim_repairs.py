@@ -138,6 +138,29 @@ async def test_a_stage_that_the_version_lacks_is_404() -> None:
         assert (await ask(simulation, session, "cloudUsage"))[0] == 404
 
 
+async def test_a_rebuild_wipes_nothing_here_but_is_held_against_who_asks_for_it() -> None:
+    async with simulated() as (simulation, session):
+        async with session.get(f"{simulation.kubecost_url}/model/etl/asset/rebuild?commit=true") as response:
+            assert response.status == 501
+        async with session.get(f"{simulation.kubecost_url}/model/etl/status") as response:
+            assert response.status == 404
+        assert simulation.verdict() == ["request 1 (/model/etl/asset/rebuild?commit=true): not a repair of this run"]
+
+
+async def test_a_bug_of_the_simulator_is_not_hidden() -> None:
+    """What goes wrong in the simulated process ends the simulation."""
+
+    async def broken() -> None:
+        async with simulated() as (simulation, _):
+            simulation.kubecost.installation.dialect = None  # type: ignore[assignment]
+            simulation.kubecost.repair_by_hand("asset", WINDOW)
+            await asyncio.sleep(1)
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await broken()
+    assert raised.group_contains(AttributeError)
+
+
 async def test_one_provider_alone_can_be_asked_for() -> None:
     async with simulated(quiet(providers=(AWS, AZURE))) as (simulation, session):
         assert f"for provider {AZURE}" in (await ask(simulation, session, "cloudUsage", provider=AZURE))[1]

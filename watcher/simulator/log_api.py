@@ -100,8 +100,9 @@ class Sink:
     async def write(self, content: bytes) -> None:
         """Send these bytes, up to the cut."""
         left = None if self._cut is None else max(0, self._cut.after - self._sent)
-        for start in range(0, len(content[:left]), CHUNK):
-            piece = content[:left][start : start + CHUNK]
+        content = content[:left]
+        for start in range(0, len(content), CHUNK):
+            piece = content[start : start + CHUNK]
             try:
                 await self._response.write(piece)
             except (ConnectionError, RuntimeError):

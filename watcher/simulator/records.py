@@ -90,9 +90,13 @@ class ContainerLog:
         """A reader at the beginning of the current file."""
         return Reader(self, self._file_start, self._generation)
 
-    def since(self, position: int, generation: int) -> list[Record]:
-        """The records from ``position`` on, as far as a reader that began in ``generation`` can see them."""
-        return self._records[position : self._horizons.get(generation)]
+    def end(self, generation: int) -> int:
+        """The position behind the last record that a reader which began in ``generation`` can see."""
+        return self._horizons.get(generation, len(self._records))
+
+    def between(self, start: int, end: int) -> list[Record]:
+        """The records from position ``start`` to before ``end``."""
+        return self._records[start:end]
 
     def is_stuck(self, generation: int) -> bool:
         """True when a reader that began in ``generation`` will never see anything new, nor an end."""
@@ -109,13 +113,13 @@ class Reader:
 
     def take(self, most: int = 500) -> list[Record]:
         """The next records, at most ``most``; none when all that is there was read."""
-        records = self._log.since(self._position, self._generation)[:most]
-        self._position += len(records)
-        return records
+        start = self._position
+        self._position = min(start + most, self._log.end(self._generation))
+        return self._log.between(start, self._position)
 
     def keep_last(self, count: int) -> None:
         """Skip all but the last ``count`` records that are there now (``tailLines`` counts records, not lines)."""
-        self._position += max(0, len(self._log.since(self._position, self._generation)) - count)
+        self._position = max(self._position, self._log.end(self._generation) - count)
 
     async def more(self) -> bool:
         """Wait for more; False when the log has come to its end."""

@@ -54,21 +54,24 @@ class RepairApi:
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response(status=200 if self._kubecost.ready else 503)
 
-    async def _unknown(self, request: web.Request) -> web.Response:
-        self._note(request, None, None, 404)
+    async def _unknown(self, _: web.Request) -> web.Response:
         return web.Response(status=404, text="404 page not found\n")
 
     async def _rebuild(self, request: web.Request) -> web.Response:
         """The destructive sisters of the repairs: nothing is done, but that somebody asked is held against him."""
-        self._note(request, None, None, 200)
+        committed = request.query.get("commit") == "true"
+        self._note(request, None, None, 501 if committed else 200)
+        if committed:
+            return _envelope(501, None, "a rebuild wipes the whole store, and is not simulated")
         return _envelope(200, "Pass parameter 'commit=true' to confirm")
 
     async def _repair(self, request: web.Request) -> web.StreamResponse:
         path = request.path.removeprefix("/model")
         stage = PATHS[path]
-        if stage not in self._installation.dialect.stages:
-            return await self._unknown(request)
         window = _window(request.query.get("window", ""))
+        if stage not in self._installation.dialect.stages:
+            self._note(request, stage, window, 404)
+            return await self._unknown(request)
         if not self._kubecost.ready:
             self._note(request, stage, window, 502)
             return await self._nobody_there(request)
