@@ -1,0 +1,231 @@
+"""Which lines of a log were delivered already, so that reading on loses none and repeats none.
+
+The log API can only be asked for "everything stamped from this second on". Stamps repeat, run backwards between stdout
+and stderr, and jump when a node sets its clock; so a cursor is not a time but the *lines themselves*: a multiset of
+(stamp, hash), kept by order of arrival. On a reconnect the API is asked with an overlap, and what comes back is taken
+off the multiset, each line as often as it was delivered.
+
+A ``Place`` is a point behind a batch of lines; places are linked backwards, so that any of them can be written down
+later (``dump``) although reading went on. A ``Trail`` is the growing chain of one container's log.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from watcher.core.lines import SECOND, floor_second, split_stamp
+
+Key = tuple[int, bytes]
+"""A line: its stamp in nanoseconds and eight bytes of a hash of its text."""
+
+MARGIN: Final = 30 * SECOND  # covers a node's clock stepping back by less
+KEPT_FOR: Final = 600.0  # seconds after arrival
+KEPT_KEYS: Final = 100_000
+DUMPED_KEYS: Final = 12_000  # about 256 KiB of text
+
+_FORM: Final = "t1"
+_KEY: Final = struct.Struct(">q8s")
+_NEVER: Final = -(2**62)  # earlier than any stamp
+
+
+def key_of(ns: int, text: bytes) -> Key:
+    """The key of a line."""
+    return ns, blake2b(text, digest_size=8).digest()
+
+
+class Place:
+    """Behind a batch of delivered lines. Immutable, but that the oldest places are cut off as time goes by."""
+
+    __slots__ = ("arrived", "before", "forgotten", "keys", "last", "top")
+
+    def __init__(self, keys: tuple[Key, ...], arrived: float, before: Place | None, forgotten: int = _NEVER) -> None:
+        self.keys = keys
+        self.arrived = arrived
+        self.before = before
+        self.last: Key | None = keys[-1] if keys else before.last if before else None
+        # the highest stamp ever delivered before this batch: what is known when everything before it is forgotten
+        self.forgotten: int = forgotten if before is None else before.top
+        self.top: int = max(self.forgotten, max((ns for ns, _ in keys), default=_NEVER))
+
+    def chain(self) -> Iterator[Place]:
+        """This place and those before it that are still remembered, newest first."""
+        place: Place | None = self
+        while place is not None:
+            yield place
+            place = place.before
+
+    def dump(self) -> str:
+        """The place as text: the last line, from which second on the keys are complete, the keys.
+
+        Written is the largest overlap of at most 30 s whose keys are at most 12,000; the last second always whole.
+        """
+        if self.last is None:
+            kept, complete, last = [key for place in self.chain() for key in place.keys][:DUMPED_KEYS], 0, "-"
+        else:
+            kept, complete = _choose(self, floor_second(self.last[0]))
+            last = _KEY.pack(*self.last).hex()
+        packed = b"".join(_KEY.pack(*key) for key in kept)
+        return f"{_FORM} {last} {complete // SECOND} {base64.b64encode(packed).decode('ascii')}"
+
+
+def _choose(end: Place, last: int) -> tuple[list[Key], int]:
+    """The keys to write, in order of arrival, and the stamp from which on they are complete."""
+    since = floor_second(last - MARGIN)
+    forgotten = _NEVER
+    kept: list[Key] = []
+    for place in end.chain():
+        kept.extend(key for key in reversed(place.keys) if key[0] >= since)
+        forgotten = place.forgotten
+        if forgotten < since:
+            break  # nothing older can matter
+    counts = Counter(floor_second(ns) for ns, _ in kept)
+    total = 0
+    for second in sorted(counts, reverse=True):
+        total += counts[second]
+        if second < last and total > DUMPED_KEYS:
+            since = second + SECOND
+            break
+    kept = [key for key in reversed(kept) if key[0] >= since]
+    return kept, max(since, floor_second(forgotten) + SECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """How to read on: ask from ``since`` (ns, a whole second; None: from the beginning), and drop what ``seen`` holds.
+
+    ``anchor`` is the line that was delivered last: whatever comes back before it is old, and when it does not come
+    back, the stretch after it was lost. ``ambiguous``: the clock stepped back further than the memory reaches, so lines
+    from ``since`` on may come twice.
+    """
+
+    since: int | None
+    seen: Counter[Key]
+    anchor: Key | None
+    ambiguous: bool = False
+
+
+class Trail:
+    """The delivered lines of one container's log; the newest ten minutes, at most 100,000 of them."""
+
+    __slots__ = ("_count", "_places", "here")
+
+    def __init__(self, start: Place | None = None) -> None:
+        self.here = start or Place((), 0.0, None)
+        self._places: deque[Place] = deque([self.here])
+        self._count = len(self.here.keys)
+
+    @classmethod
+    def load(cls, text: str, now: float) -> Trail:
+        """The trail that ends in a dumped place. ValueError where ``text`` is none."""
+        try:
+            form, last, complete, packed = text.split(" ")
+            keys = tuple((ns, digest) for ns, digest in _KEY.iter_unpack(base64.b64decode(packed, validate=True)))
+            start = Place(keys, now, None, int(complete) * SECOND - 1)
+            start.last = None if last == "-" else _KEY.unpack(bytes.fromhex(last))
+        except (ValueError, struct.error) as error:
+            raise ValueError(f"not a place in a log: {error}") from error
+        if form != _FORM:
+            raise ValueError(f"not a place in a log: form {form!r}, expected {_FORM!r}")
+        return cls(start)
+
+    def after(self, keys: Iterable[Key], now: float) -> Place:
+        """The place behind these lines too; nothing is noted yet. ``now``: seconds of a clock that never steps back."""
+        return Place(tuple(keys), now, self.here)
+
+    def move_to(self, place: Place) -> None:
+        """Note that the lines before ``place``, which ``after`` gave, were delivered."""
+        self.here = place
+        self._places.append(place)
+        self._count += len(place.keys)
+        while len(self._places) > 1 and (self._count > KEPT_KEYS or self._places[0].arrived < place.arrived - KEPT_FOR):
+            self._count -= len(self._places.popleft().keys)
+            self._places[0].before = None
+
+    def holds(self, key: Key) -> bool:
+        """Whether this line was delivered, as far back as is remembered."""
+        return self.here.last == key or any(key in place.keys for place in self.here.chain())
+
+    def resume(self) -> Resumption:
+        """How to read on in the log of the same container."""
+        last = self.here.last
+        if last is None:
+            return Resumption(None, Counter(self._keys()), None)
+        edge = floor_second(last[0])
+        since = max(floor_second(last[0] - MARGIN), floor_second(self._places[0].forgotten) + SECOND)
+        ambiguous = since > edge
+        return self._from(min(since, edge), ambiguous=ambiguous)
+
+    def next(self, since: float) -> Trail:
+        """The trail of the next container's log, which has delivered nothing yet.
+
+        Lines that arrived after ``since`` may have been its own already (a status can lag behind the kubelet); they
+        are remembered, so that they do not come twice.
+        """
+        late = [place for place in self.here.chain() if place.arrived >= since]
+        keys = tuple(key for place in reversed(late) for key in place.keys)
+        start = Place(keys, self.here.arrived, None)
+        start.last = None
+        return Trail(start)
+
+    def rewind(self, ns: int) -> Resumption:
+        """How to read on from a stamp of our choice, after the node's clock stepped back beyond the overlap."""
+        return self._from(floor_second(ns), ambiguous=True)
+
+    def _from(self, since: int, *, ambiguous: bool) -> Resumption:
+        last = self.here.last
+        anchor = last if last is not None and last[0] >= since else None
+        return Resumption(since, Counter(key for key in self._keys() if key[0] >= since), anchor, ambiguous)
+
+    def _keys(self) -> Iterator[Key]:
+        return (key for place in self._places for key in place.keys)
+
+
+class Sieve:
+    """Lets through the lines of one connection that were not delivered before it was opened.
+
+    A line without a stamp is never a line of the log: right after a resume it is the end of a long line whose beginning
+    lies before ``since`` (delivered, under its own stamp); anywhere else it is collected in ``strays``.
+    """
+
+    __slots__ = ("_fresh", "_resumption", "_seen", "anchored", "skipped", "strays")
+
+    def __init__(self, resumption: Resumption) -> None:
+        self._resumption = resumption
+        self._seen = resumption.seen.copy()
+        self._fresh = resumption.since is not None
+        self.anchored = resumption.anchor is None
+        self.skipped = 0
+        self.strays: list[bytes] = []
+
+    def sift(self, lines: Iterable[bytes]) -> list[tuple[Key, bytes]]:
+        """The new ones among ``lines``, with their keys and without their stamps, in order of arrival.
+
+        When the first new line came and ``anchored`` is still false, the log lost what was between.
+        """
+        fresh: list[tuple[Key, bytes]] = []
+        seen, anchor = self._seen, self._resumption.anchor
+        since = self._resumption.since
+        for line in lines:
+            ns, text = split_stamp(line)
+            if ns is None:
+                if not self._fresh:
+                    self.strays.append(line)
+                self._fresh = False
+                continue
+            self._fresh = False
+            key = key_of(ns, text)
+            if seen and seen.get(key, 0) > 0:
+                seen[key] -= 1
+                self.skipped += 1
+                self.anchored = self.anchored or key == anchor
+            elif not self.anchored and since is not None and ns < since:
+                self.skipped += 1  # a server that does not know sinceTime
+            else:
+                fresh.append((key, text))
+        return fresh
