@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -28,6 +27,7 @@ ChunkDays = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """What all parts of a configuration have in common: nothing unknown, nothing guessed, nothing changed later."""
 
+    # Where a default is validated, it is because it is written as people write it, so that the schema shows it so.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     @model_validator(mode="before")
@@ -56,10 +56,10 @@ class StagePatience(Section):
 class RunPatience(Section):
     """How long silence is accepted. ``quiet`` None: what the profile says of the stage, else 5m."""
 
-    start: Duration = Field(timedelta(minutes=10), description="until the first line after a request")
-    day: Duration = Field(timedelta(hours=2), description="between two lines of a stage at work")
+    start: Duration = Field("10m", validate_default=True, description="until the first line after a request")
+    day: Duration = Field("2h", validate_default=True, description="between two lines of a stage at work")
     quiet: Duration | None = Field(None, description="before silence means rest; null: the profile's own, else 5m")
-    blind: Duration = Field(timedelta(minutes=15), description="without any stream of the log")
+    blind: Duration = Field("15m", validate_default=True, description="without any stream of the log")
 
 
 class StageOptions(Section):
@@ -81,7 +81,7 @@ class KubecostSection(Section):
     headers_file: FilePath | None = Field(None, description="a file of NAME: VALUE lines, sent with every request")
     ca_file: FilePath | None = Field(None, description="PEM bundle to trust instead of the system's")
     insecure_skip_tls_verify: bool = Field(default=False, description="do not check the certificate")
-    timeout: Duration = Field(timedelta(seconds=30), description="for one request, answer included")
+    timeout: Duration = Field("30s", validate_default=True, description="for one request, answer included")
 
 
 class LogsSection(Section):
