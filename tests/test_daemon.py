@@ -24,7 +24,7 @@ from watcher.core.events import (
     RequestRefused,
     TargetReady,
 )
-from watcher.core.moves import RunStatus
+from watcher.core.moves import DayStatus, RunStatus
 from watcher.core.plan import Destination, Evidence, Patience, Plan, StagePlan, StageRules
 from watcher.core.state import State
 from watcher.core.window import Window
@@ -194,14 +194,16 @@ async def test_silence_is_unclear_and_ends_once_with_3() -> None:
 
 
 async def test_silence_that_was_not_heard_proves_nothing() -> None:
-    """When the source cannot confirm, neither quiet nor unclear is concluded, however long it takes."""
+    """When the source cannot confirm, neither quiet nor unclear is concluded, however long it takes; people are told."""
     world = World(facts=good_facts())
     daemon = world.daemon(once=False)
     asyncio.get_running_loop().call_later(4020, setattr, world, "deaf", True)
     asyncio.get_running_loop().call_later(40_000, daemon.stop)
     await daemon.run()
-    assert daemon.state.status is RunStatus.RUNNING
     assert daemon.state.stage("cloud").status == "running"
+    assert {day.status for day in daemon.state.stage("cloud").days.values()} == {DayStatus.RUNNING}
+    assert daemon.state.hold is not None
+    assert "cannot be found out" in daemon.state.hold.reason
 
 
 async def test_stopped_in_mid_stage_it_goes_on_where_it_stood() -> None:

@@ -66,16 +66,23 @@ class Replay:
             complete = splitter.feed(chunk)
             lines += len(complete)
             self._match(bytes(line) for line in complete)
-        if splitter.rest:
-            self.warnings.append(f"{path}: the last line is cut off; it was not counted")
-        if not lines:
-            self.warnings.append(f"{path}: no complete line in it; is this the right file?")
-        elif binary:
+        self._warn(path, cut=bool(splitter.rest), empty=not lines, binary=binary > 0)
+
+    def _warn(self, path: str, *, cut: bool, empty: bool, binary: bool) -> None:
+        """One warning a log at the most: the one that explains the others."""
+        if any(warning.startswith(f"{path}: ") for warning in self.warnings):
+            return
+        if binary:
             self.warnings.append(f"{path}: this does not look like a text log; it was read as far as it goes")
+        elif empty:
+            self.warnings.append(f"{path}: no complete line in it; is this the right file?")
+        elif cut:
+            self.warnings.append(f"{path}: the last line is cut off; it was not counted")
 
     def _chunks(self, path: str, source: BinaryIO) -> Iterator[bytes]:
+        """The log in pieces; ``read1`` gives what there is of a compressed log before it says that the end is missing."""
         try:
-            while chunk := source.read(CHUNK):
+            while chunk := source.read1(CHUNK):
                 yield chunk
         except (OSError, EOFError, zlib.error) as error:
             self.warnings.append(f"{path}: reading ended early ({error}); what came before was read")
@@ -114,10 +121,22 @@ def _open(path: str) -> BinaryIO:
     if path == "-":
         return sys.stdin.buffer
     try:
-        source = open(path, "rb")  # noqa: SIM115  closed by read()
+        source = open(path, "rb", buffering=CHUNK)  # noqa: SIM115  closed by read()
         magic = source.read(2)
         source.seek(0)
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror}); give the path of a recorded log, or - for stdin"
         raise UnreadableLog(message) from error
-    return gzip.open(source) if magic == b"\x1f\x8b" else source  # type: ignore[return-value]
+    return _Gunzipped(source) if magic == b"\x1f\x8b" else source
+
+
+class _Gunzipped(gzip.GzipFile):
+    """A compressed log that closes the file under it, which ``GzipFile`` leaves open."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        super().__init__(fileobj=source)
+        self._source = source
+
+    def close(self) -> None:
+        super().close()
+        self._source.close()

@@ -26,20 +26,21 @@ def _emit(document: Any) -> None:  # noqa: ANN401  anything that JSON can hold
 @click.pass_obj
 def plan(settings: Settings, *, force: bool) -> int:
     """Show every request that would be sent, in order, with the days in each; send nothing."""
-    from watcher import clock
-    from watcher.kubecost import RepairRequester
+    from watcher import clock, service
+    from watcher.core.turn import spell
+    from watcher.core.window import rfc3339
     from watcher.planning import planned_requests
     from watcher.preflight import refuse_recent
 
     config, profile, made = settings.load_plan()
     if not force:
         refuse_recent(made, clock.now())
-    requester = RepairRequester(config.endpoints(profile))
+    requester = service.requester(config, profile)
     rows = [
         {
             "number": request.request,
             "stage": request.stage,
-            "window": {"start": str(request.window).split(",")[0], "end": str(request.window).split(",")[1]},
+            "window": {"start": rfc3339(request.window.start), "end": rfc3339(request.window.end)},
             "days": [day.isoformat() for day in request.window.days()],
             "method": "GET",
             "url": requester.url(request.stage, request.window),
@@ -49,10 +50,10 @@ def plan(settings: Settings, *, force: bool) -> int:
     if settings.output == "json":
         _emit({"version": 1, "profile": made.profile, "requests": rows})
         return 0
-    for row in rows:
-        days = row["days"]
-        span = days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}"
-        click.echo(f"{row['number']:>3}  {row['stage']:<15} {len(days):>3} day(s) {span:<24} GET {row['url']}")
+    for request in planned_requests(made):
+        days = list(request.window.days())
+        url = requester.url(request.stage, request.window)
+        click.echo(f"{request.request:>3}  {request.stage:<15} {len(days):>3} day(s) {spell(days):<24} GET {url}")
     return 0
 
 
