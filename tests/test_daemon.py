@@ -96,7 +96,7 @@ class World:
         chosen = tuple(facts[int(line.text)] for line in read.lines)
         return LogRead(read.epoch, chosen, len(read.lines), len(chosen), 0, len(read.lines), clock())
 
-    def save(self, state: State, cursor: str | None, records: tuple[Record, ...]) -> None:
+    async def save(self, state: State, cursor: str | None, records: tuple[Record, ...]) -> None:
         if self.failing_saves:
             self.failing_saves -= 1
             message = "disk full"
@@ -125,7 +125,7 @@ class World:
         return NotificationSent(notify.message, notify.destination)
 
     def daemon(self, state: State | None = None, cursor: str | None = None, *, once: bool = True) -> Daemon:
-        edges = Edges(self, self, self, self.send, self.tell, clock)
+        edges = Edges(self, self, self.save, self.send, self.tell, clock)
         return Daemon(state or State.begin(PLAN), cursor, PLAN, edges, once=once)
 
 
@@ -259,7 +259,7 @@ async def test_a_message_that_fails_is_tried_again_and_holds_up_nothing() -> Non
 async def test_a_dry_run_sends_nothing_and_says_what_it_would_have_sent() -> None:
     """The run holds with the URL in its reason."""
     world = World(facts=good_facts())
-    edges = Edges(world, world, world, world.send, world.tell, clock, lambda request: f"dry run: GET {request.stage}")
+    edges = Edges(world, world, world.save, world.send, world.tell, clock, lambda request: f"dry run: GET {request.stage}")
     daemon = Daemon(State.begin(PLAN), None, PLAN, edges, once=True)
     assert await daemon.run() == 3
     assert daemon.state.reason == "dry run: GET asset"

@@ -33,13 +33,6 @@ SAVE_RETRIES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 10.0)  # seconds; then the daemon
 LAST_WORDS = 10.0  # seconds that the last messages get before ``--once`` ends
 
 
-class Saves(Protocol):
-    """Where the state goes (``store.Store``, or nowhere)."""
-
-    def save(self, state: State, cursor: str | None, records: tuple[Record, ...]) -> None:
-        """Write one step; raises StateError if it could not be."""
-
-
 class Reads(Protocol):
     """Turns raw lines into what they mean (``matcher.Matcher``)."""
 
@@ -47,6 +40,7 @@ class Reads(Protocol):
         """The facts and counts of a batch."""
 
 
+Save = Callable[[State, str | None, tuple[Record, ...]], Awaitable[None]]  # raises StateError if it could not
 Send = Callable[[Request], Awaitable[Event]]
 Tell = Callable[[Notify], Awaitable[Event]]
 
@@ -57,7 +51,7 @@ class Edges:
 
     source: Source
     matcher: Reads
-    store: Saves
+    save: Save
     send: Send
     tell: Tell
     clock: Callable[[], datetime]
@@ -200,8 +194,7 @@ class Daemon:
             self._saved_cursor = self._cursor.dump()
         for pause in (*SAVE_RETRIES, None):
             try:
-                # In a thread and shielded: a slow disk must not stop the loop, a cancellation must not tear a save.
-                await asyncio.shield(asyncio.to_thread(self.edges.store.save, self.state, self._saved_cursor, records))
+                await self.edges.save(self.state, self._saved_cursor, records)
             except StateError as error:
                 if pause is None:
                     raise

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import BinaryIO
+from io import BufferedIOBase, BufferedReader
+from typing import cast
 
 from watcher.core.events import CaughtUp, DeadlineReached, Event, LogRead
 from watcher.core.lines import LineSplitter
@@ -24,6 +25,7 @@ from watcher.core.state import State
 from watcher.errors import WatcherError
 from watcher.matcher import Matcher
 
+Log = BufferedIOBase
 CHUNK = 256 * 1024
 SNIFFED = 64 * 1024
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,7 +59,7 @@ class Replay:
                 self._read(path, source)
         return self.state
 
-    def _read(self, path: str, source: BinaryIO) -> None:
+    def _read(self, path: str, source: Log) -> None:
         splitter = LineSplitter()
         lines = binary = 0
         for chunk in self._chunks(path, source):
@@ -79,7 +81,7 @@ class Replay:
         elif cut:
             self.warnings.append(f"{path}: the last line is cut off; it was not counted")
 
-    def _chunks(self, path: str, source: BinaryIO) -> Iterator[bytes]:
+    def _chunks(self, path: str, source: Log) -> Iterator[bytes]:
         """The log in pieces; ``read1`` gives what there is of a compressed log before it says that the end is missing."""
         try:
             while chunk := source.read1(CHUNK):
@@ -116,12 +118,12 @@ class Replay:
         return None if self._now == NO_TIME else self._now
 
 
-def _open(path: str) -> BinaryIO:
+def _open(path: str) -> Log:
     """A log to read from: ``-`` is stdin; gzip is recognised by its first bytes, whatever the name."""
     if path == "-":
-        return sys.stdin.buffer
+        return cast(BufferedReader, sys.stdin.buffer)
     try:
-        source = open(path, "rb", buffering=CHUNK)  # noqa: SIM115  closed by read()
+        source = cast(BufferedReader, open(path, "rb", buffering=CHUNK))  # noqa: SIM115  closed by read()
         magic = source.read(2)
         source.seek(0)
     except OSError as error:
@@ -133,7 +135,7 @@ def _open(path: str) -> BinaryIO:
 class _Gunzipped(gzip.GzipFile):
     """A compressed log that closes the file under it, which ``GzipFile`` leaves open."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: BufferedReader) -> None:
         super().__init__(fileobj=source)
         self._source = source
 

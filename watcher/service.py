@@ -18,7 +18,7 @@ from watcher.core.commands import Record, Request
 from watcher.core.plan import Plan
 from watcher.core.state import State
 from watcher.core.view import view
-from watcher.daemon import Daemon, Edges
+from watcher.daemon import Daemon, Edges, Save
 from watcher.errors import ConfigError
 from watcher.kubecost import Endpoint, RepairRequester
 from watcher.matcher import Matcher
@@ -144,7 +144,7 @@ async def _run(
     edges = Edges(
         source=source,
         matcher=Matcher(profile),
-        store=store or _Nowhere(),
+        save=_saver(store),
         send=requests.send,
         tell=notifier.send,
         clock=clock.now,
@@ -206,11 +206,17 @@ def _tls(ca_file: Path | None, *, insecure: bool) -> ssl.SSLContext | bool:
         raise ConfigError(message) from error
 
 
-class _Nowhere:
-    """The store of a dry run."""
+def _saver(store: Store | None) -> Save:
+    """Saves in a thread, shielded: a slow disk must not stop the loop, a cancellation must not tear a save.
 
-    def save(self, state: State, cursor: str | None, records: tuple[Record, ...]) -> None:
-        """Keep nothing."""
+    A dry run (None) keeps nothing.
+    """
+
+    async def save(state: State, cursor: str | None, records: tuple[Record, ...]) -> None:
+        if store is not None:
+            await asyncio.shield(asyncio.to_thread(store.save, state, cursor, records))
+
+    return save
 
 
 # ---- the outside of the process -------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def global_options(command: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
-class WindowType(click.ParamType):
+class WindowType(click.ParamType[Any]):
     """``--window``: the same form and the same checks as in the configuration."""
 
     name = "START,END"
