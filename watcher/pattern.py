@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,8 +13,10 @@ from watcher.core.events import Fact, Meaning
 from watcher.core.facts import FIELD_OF_GROUP, Fields, read_fields
 from watcher.literals import required_literal
 
+KNOWN_GROUPS = frozenset(FIELD_OF_GROUP)
 MAX_EVIDENCE = 500  # characters of a line that are kept as evidence
 _MAX_REACH = 4096  # characters in which the place is sought where matching stopped
+_STRANGE = "\0"  # a character that no pattern asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Pattern:
     levels: frozenset[str] = frozenset()
     advice: str | None = None
     listed: frozenset[str] = frozenset()
+    samples: tuple[str, ...] = ()
     literal: str | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,18 +92,33 @@ class Pattern:
         )
 
     def reach(self, message: str, timeout: float = 0.1) -> int:
-        """How many characters of ``message``, from its beginning, this pattern could be the beginning of a match of."""
-        low, high = 0, min(len(message), _MAX_REACH)
+        """How many characters of ``message``, from its beginning, this pattern follows before it stops.
+
+        Where it goes on through anything at all (``.*``), it is said to have stopped there: that is no likeness.
+        """
+        head = message[:_MAX_REACH]
         try:
-            while low < high:
-                middle = (low + high + 1) // 2
-                if self.expression.match(message[:middle], partial=True, timeout=timeout) is None:
-                    high = middle - 1
-                else:
-                    low = middle
+            stop = _last(len(head), lambda n: self._may_begin(head[:n], timeout))
+            if not self._may_begin(head[:stop] + _STRANGE, timeout):
+                return stop
+            return stop - _last(stop, lambda n: self._may_begin(head[: stop - n] + _STRANGE, timeout))
         except TimeoutError:
-            return low
-        return low
+            return 0
+
+    def _may_begin(self, text: str, timeout: float) -> bool:
+        return self.expression.match(text, partial=True, timeout=timeout) is not None
+
+
+def _last(most: int, holds: Callable[[int], bool]) -> int:
+    """The largest number up to ``most`` for which ``holds`` does, if it holds for all below it too."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def stopped_at(message: str, reach: int, width: int = 40) -> str:
@@ -111,6 +129,3 @@ def stopped_at(message: str, reach: int, width: int = 40) -> str:
     if not head:
         return f"matched nothing of {tail!r}"
     return f"matched up to here: {head!r}, stopped " + (f"before {tail!r}" if tail else "at the end of the line")
-
-
-KNOWN_GROUPS = frozenset(FIELD_OF_GROUP)

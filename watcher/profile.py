@@ -14,8 +14,9 @@ from watcher.core.plan import Evidence, StageRules
 from watcher.errors import ConfigError
 from watcher.pattern import Pattern
 from watcher.profile_checks import check_samples
-from watcher.profile_compile import Words, compile_pattern, compiled_answer, gather
+from watcher.profile_compile import Words, compile_pattern, gather
 from watcher.profile_files import Bundle, find, read_bundle, shipped_profiles
+from watcher.profile_regex import compiled_answer
 from watcher.profile_schema import PatternShape, StageShape, json_schema
 
 __all__ = ["Profile", "ProfileStage", "json_schema", "load_profile", "shipped_profiles"]

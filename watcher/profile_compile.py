@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,12 +11,12 @@ import regex
 from watcher.core.events import Meaning
 from watcher.pattern import KNOWN_GROUPS, Pattern
 from watcher.profile_files import Bundle
-from watcher.profile_schema import PatternShape, StageOf, StageShape, nearest
+from watcher.profile_regex import compile_regex, usable_definition
+from watcher.profile_schema import PatternShape, StageOf, StageShape
+from watcher.profile_words import nearest
 
-_REFERENCE = re.compile(r"%\{([^{}:]*)(?::([^{}]*))?\}")
 _PAIRS = (("start", "end"), ("cov_start", "cov_end"))
 _NEEDS_WINDOW = frozenset(Meaning) - {Meaning.TROUBLE, Meaning.PROCESS_STARTED, Meaning.NOTED}
-_EXCERPT = 30
 
 T = TypeVar("T")
 
@@ -31,10 +30,6 @@ class Words:
     stages: Mapping[str, StageShape]
     order: tuple[str, ...]
     broken: frozenset[str]  # definitions that cannot be used; said once, not again for every pattern that uses them
-
-
-class _UnusableRegexError(Exception):
-    """Why a text is no usable regex."""
 
 
 def gather(bundle: Bundle, problems: list[str]) -> Words:
@@ -61,36 +56,18 @@ def gather(bundle: Bundle, problems: list[str]) -> Words:
     twice = sorted({name for name in order if order.count(name) > 1})
     problems.extend(f"{label}: stages: {name!r} stands there twice; a stage runs once" for name in twice)
     broken: set[str] = set()
-    for name, text in definitions.items():
-        try:
-            regex.compile(expand(text, definitions, (name,)))
-        except (_UnusableRegexError, regex.error) as error:
+    for name in definitions:
+        found: list[str] = []
+        if not usable_definition(name, definitions, found):
             broken.add(name)
-            problems.append(f"{label}: definition {name}: {_compile_problem(error)}")
+            problems.extend(f"{label}: definition {name}: {each}" for each in found)
     return Words(definitions, advice, stages, tuple(dict.fromkeys(order)), frozenset(broken))
-
-
-def expand(text: str, definitions: Mapping[str, str], within: tuple[str, ...] = ()) -> str:
-    """Put definitions in the place of ``%{NAME}`` (not captured) and ``%{NAME:group}`` (captured as ``group``)."""
-
-    def put(found: re.Match[str]) -> str:
-        name, group = found[1], found[2]
-        if name not in definitions:
-            problem = f"%{{{name}}} is not defined{nearest(name, definitions)}"
-            raise _UnusableRegexError(problem)
-        if name in within:
-            problem = f"%{{{name}}} is defined by itself"
-            raise _UnusableRegexError(problem)
-        inner = expand(definitions[name], definitions, (*within, name))
-        return f"(?:{inner})" if group is None else f"(?P<{group}>{inner})"
-
-    return _REFERENCE.sub(put, text)
 
 
 def compile_pattern(shape: PatternShape, file: str, words: Words, problems: list[str]) -> Pattern | None:
     """Compile one pattern; None, and the reasons in ``problems``, where it cannot be used."""
     before = len(problems)
-    compiled = _compiled(shape, words, problems)
+    compiled = compile_regex(shape.regex, words.definitions, words.broken, problems)
     means = _meaning(shape.means, problems)
     if compiled is not None:
         _check_groups(shape, compiled, problems)
@@ -114,16 +91,8 @@ def compile_pattern(shape: PatternShape, file: str, words: Words, problems: list
         levels=frozenset(shape.level),
         advice=words.advice[shape.advice] if shape.advice is not None else None,
         listed=frozenset(words.order),
+        samples=tuple(sample.line for sample in shape.samples),
     )
-
-
-def compiled_answer(text: str, problems: list[str]) -> regex.Pattern[str] | None:
-    """Compile a regex for an answer; None, and the reason in ``problems``, where it cannot be used."""
-    try:
-        return regex.compile(text)
-    except regex.error as error:
-        problems.append(_compile_problem(error))
-        return None
 
 
 def _join(kind: str, into: dict[str, T], names: Mapping[str, T], label: str, problems: list[str]) -> None:
@@ -132,30 +101,6 @@ def _join(kind: str, into: dict[str, T], names: Mapping[str, T], label: str, pro
             problems.append(f"{label}: {kind} {name}: is defined by another included file too; rename one of them")
         else:
             into[name] = value
-
-
-def _compiled(shape: PatternShape, words: Words, problems: list[str]) -> regex.Pattern[str] | None:
-    if any(found[1] in words.broken for found in _REFERENCE.finditer(shape.regex)):
-        return None
-    try:
-        return regex.compile(expand(shape.regex, words.definitions))
-    except _UnusableRegexError as error:
-        problems.append(f"regex: {error}")
-    except regex.error as error:
-        problems.append(f"regex: {_compile_problem(error)}")
-    return None
-
-
-def _compile_problem(error: Exception) -> str:
-    if not isinstance(error, regex.error):
-        return str(error)
-    # Attributes that the package's type stubs do not know.
-    said, text, pos = (getattr(error, name, None) for name in ("msg", "pattern", "pos"))
-    if not isinstance(text, str) or not isinstance(pos, int):
-        return f"does not compile: {error}"
-    tail = text[pos : pos + _EXCERPT]
-    where = f"before {tail!r}" if tail else "at its end"
-    return f"does not compile: {said} at position {pos}, {where}; mend it (a literal bracket is written with \\)"
 
 
 def _meaning(name: str, problems: list[str]) -> Meaning | None:

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 import watcher
 from watcher.errors import ConfigError
-from watcher.profile_schema import PatternFile, nearest, shape_problems
+from watcher.profile_schema import PatternFile
+from watcher.profile_words import nearest, shape_problems
 
 _SUFFIXES = {".yaml", ".yml"}
 _MAX_BYTES = 4 << 20  # a pattern file is some pages of text; anything larger is not one

@@ -1,4 +1,4 @@
-"""The shape of a pattern file, and the words for what is wrong with one.
+"""The shape of a pattern file.
 
 A pattern file is a profile (it has a ``name``) or a fragment that profiles include. Both have the same shape, so that a
 profile of your own may include a shipped one and add to it.
@@ -6,14 +6,11 @@ profile of your own may include a shipped one and add to it.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 _DURATION = re.compile(r"([1-9]\d{0,5})([smhd])", re.ASCII)
 _UNIT = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -35,11 +32,13 @@ Duration = Annotated[
 ]
 
 
-class _Shape(BaseModel):
+class Shape(BaseModel):
+    """What all parts of a pattern file have in common: unknown keys are errors, types are not bent."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class FieldsShape(_Shape):
+class FieldsShape(Shape):
     """The fields that a sample's line must yield: exactly these, with these values."""
 
     window: str | None = Field(None, description="START,END in RFC 3339 UTC, from the groups start and end")
@@ -53,14 +52,14 @@ class FieldsShape(_Shape):
     stage: str | None = Field(None, description="only where the pattern maps a captured group to stages")
 
 
-class SampleShape(_Shape):
+class SampleShape(Shape):
     """A whole log line, with or without envelope, that the pattern must match."""
 
     line: str
     fields: FieldsShape = FieldsShape()
 
 
-class StageOf(_Shape):
+class StageOf(Shape):
     """The stage is told by a captured group: ``{group: kind, stages: {Asset: asset}}``."""
 
     group: str
@@ -76,7 +75,7 @@ StageReference = Annotated[
 ]
 
 
-class PatternShape(_Shape):
+class PatternShape(Shape):
     """One kind of log line."""
 
     id: Name
@@ -94,7 +93,7 @@ class PatternShape(_Shape):
     counter_samples: list[str] = Field([], description="whole log lines that the pattern must not match")
 
 
-class RequestShape(_Shape):
+class RequestShape(Shape):
     """How a repair is asked for: GET path?window=START,END."""
 
     path: str = Field(pattern=r"^/[^\s?#]*$", description="without /model")
@@ -103,7 +102,7 @@ class RequestShape(_Shape):
     )
 
 
-class RulesShape(_Shape):
+class RulesShape(Shape):
     """What proves a day done in this pipeline."""
 
     prints_start: bool = Field(description="the pipeline prints a start line, and nothing counts before it")
@@ -116,7 +115,7 @@ class RulesShape(_Shape):
     quiet: Duration | None = Field(None, description="the pipeline's own patience of quiet")
 
 
-class StageShape(_Shape):
+class StageShape(Shape):
     """One pipeline that can be repaired."""
 
     name: Name
@@ -135,7 +134,7 @@ StageItem = Annotated[
 ]
 
 
-class PatternFile(_Shape):
+class PatternFile(Shape):
     """A pattern file of the watcher."""
 
     version: Literal[1]
@@ -159,86 +158,3 @@ class PatternFile(_Shape):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a pattern file, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **PatternFile.model_json_schema()}
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``; did you mean X?`` for the known word most like ``word``, else the list of them."""
-    known = sorted(known)
-    lower = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {lower[close[0]]}?"
-    return f"; known are {', '.join(known)}" if known else ""
-
-
-def shape_problems(error: ValidationError, raw: object) -> list[str]:
-    """Every problem that pydantic found, one line each: the place in the words of the file, and what is wrong."""
-    return [f"{place(each['loc'], raw)}{_what(each)}" for each in error.errors(include_url=False)]
-
-
-def place(loc: tuple[int | str, ...], raw: object) -> str:
-    """``pattern NAME, sample 2, line: `` for a position in the file; parts are counted from 1."""
-    said: list[str] = []
-    steps = [step for step in loc if step not in {"fixed", "by group", "name", "definition"} or _holds(raw, step)]
-    here = raw
-    for at, step in enumerate(steps):
-        here = _inside(here, step)
-        if isinstance(step, int):
-            noun = {"patterns": "pattern", "stages": "stage", "samples": "sample"}.get(
-                str(steps[at - 1]), str(steps[at - 1])
-            )
-            name = _inside(here, "id") or _inside(here, "name")
-            said[-1:] = [f"{noun} {name if isinstance(name, str) else step + 1}"]
-        else:
-            said.append(step)
-    return f"{', '.join(said)}: " if said else ""
-
-
-def _what(error: ErrorDetails) -> str:
-    last = str(error["loc"][-1]) if error["loc"] else ""
-    match error["type"]:
-        case "extra_forbidden":
-            return f"unknown key {last!r}{nearest(last, _siblings(error['loc'][:-1]))}"
-        case "missing":
-            return "is missing; add it"
-        case "literal_error":
-            wanted = error["ctx"]["expected"]
-            return f"{error['input']!r} is not known; write {wanted}"
-        case "string_type":
-            return f"must be text, not {error['input']!r}; put it in quotes"
-        case "value_error":
-            return str(error["ctx"]["error"])
-        case _:
-            said = error["msg"]
-            return f"{said[:1].lower()}{said[1:]}; got {str(error['input'])[:80]!r}"
-
-
-_SHAPES: dict[str, type[_Shape]] = {
-    "patterns": PatternShape,
-    "stages": StageShape,
-    "samples": SampleShape,
-    "fields": FieldsShape,
-    "request": RequestShape,
-    "rules": RulesShape,
-    "stage": StageOf,
-}
-
-
-def _siblings(loc: tuple[int | str, ...]) -> Iterable[str]:
-    """The keys that are known at this position of the file."""
-    for step in reversed(loc):
-        if isinstance(step, str) and step in _SHAPES:
-            return _SHAPES[step].model_fields
-    return PatternFile.model_fields
-
-
-def _holds(raw: object, step: object) -> bool:
-    return isinstance(raw, dict) and step in raw
-
-
-def _inside(here: object, step: int | str) -> object:
-    if isinstance(here, dict):
-        return here.get(step)
-    if isinstance(here, list) and isinstance(step, int) and step < len(here):
-        return here[step]
-    return None
