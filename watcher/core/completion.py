@@ -16,8 +16,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from watcher.core.events import Epoch, Fact, Meaning
-from watcher.core.moves import UNSETTLED, DayStatus, StageStatus
-from watcher.core.plan import Evidence, Plan
+from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
+from watcher.core.plan import Evidence, Plan, StagePlan
 from watcher.core.state import Day, HoldKind, Open, State
 from watcher.core.turn import Turn, known_providers, spell
 from watcher.core.window import Window, midnight
@@ -29,7 +29,9 @@ LIVE_DAYS = frozenset({DayStatus.REQUESTED, DayStatus.RUNNING, DayStatus.UNCLEAR
 
 
 def learn(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
-    """Apply one fact to the days that it speaks of."""
+    """Apply one fact to the days that it speaks of. What comes after the end of a finished run changes nothing."""
+    if turn.state.status is RunStatus.DONE:
+        return
     _learn_provider(turn, fact)
     if fact.stage is None or not turn.state.has(fact.stage) or fact.window is None:
         return
@@ -59,12 +61,16 @@ def conclude_quiet(turn: Turn, name: str) -> None:
 
 def rests_by_quiet(state: State, plan: Plan, name: str) -> bool:
     """True when quiet may end the open request: allowed by the profile, and every day covered by every provider."""
-    stage = state.stage(name)
+    stage, rules = state.stage(name), plan.stage(name)
     days = stage.unsettled()
-    if plan.stage(name).rules.least is not Evidence.QUIET or not days:
+    if rules.rules.least is not Evidence.QUIET or not days:
         return False
     keys = known_providers(state, plan, name)
-    return all(_suffices(keys, stage.days[day].covered | stage.days[day].proven) for day in days)
+    return all(
+        _suffices(keys, stage.days[day].covered | stage.days[day].proven)
+        and _has_hours(rules, stage.open, stage.days[day])
+        for day in days
+    )
 
 
 def missing(turn: Turn, name: str, day: date) -> str:
@@ -74,46 +80,55 @@ def missing(turn: Turn, name: str, day: date) -> str:
     lacking = sorted(turn.providers(name) - (seen if plan.rules.least is Evidence.QUIET else stage.days[day].proven))
     if lacking:
         return f"no line yet from provider {', '.join(lacking)}"
-    if plan.wait_hourly and plan.rules.hourly and stage.days[day].proven:
+    if stage.days[day].proven and not _has_hours(plan, stage.open, stage.days[day]):
         return f"daily set done; {stage.days[day].hours.bit_count()} of 24 hourly sets seen"
     return "no line says that it is done"
 
 
 def reopen_for_providers(turn: Turn) -> None:
-    """A provider appeared: stages that looked complete without it are not."""
+    """A provider appeared: stages that looked complete without it are not.
+
+    Where the container that worked on their days lives, a line of the provider is waited for; where it died, it can never
+    come, and the days are asked for anew.
+    """
+    if turn.state.status in ENDED_RUN:
+        return
     for plan in turn.plan.stages:
         stage = turn.stage(plan.name)
-        if not plan.rules.per_provider or stage.open is None:
+        if not plan.rules.per_provider:
             continue
         lacking = [
             day
             for day, known in stage.days.items()
             if known.status is DayStatus.DONE and not _covers(turn, plan.name, known.covered | known.proven)
         ]
-        if not lacking or (stage.status is StageStatus.DONE and turn.state.finished_at is not None):
+        if not lacking:
             continue
+        alive = stage.open is not None and (turn.plan.replay or stage.open.epoch == turn.state.log.epoch)
         for day in lacking:
-            turn.move_day(plan.name, day, DayStatus.RUNNING, missing(turn, plan.name, day), inferred=False)
+            status = DayStatus.RUNNING if alive else DayStatus.PENDING
+            turn.move_day(plan.name, day, status, missing(turn, plan.name, day), inferred=False)
         if stage.status is StageStatus.DONE:
             turn.move_stage(plan.name, StageStatus.RUNNING, "a new provider appeared", finished_at=None)
-            turn.set_open(plan.name, requested_at=stage.started_at or turn.now)
         # The days may lie in chunks that are already behind us: listen for all of them.
-        turn.set_open(plan.name, window=turn.plan.window, silent_since=turn.now)
+        turn.set_open(plan.name, widened=turn.plan.window, silent_since=turn.now)
 
 
 # ---- which facts count ----------------------------------------------------------------------------------------------
 
 
 def _counts(turn: Turn, name: str, held: Open, fact: Fact, epoch: Epoch | None) -> bool:
-    if fact.window is None or not held.window.meets(fact.window):
+    if fact.window is None or not held.heard.meets(fact.window):
         return False
-    if turn.plan.replay:
-        return _in_order(turn, name, held, fact)
-    if epoch != held.epoch:
-        return False
-    if fact.stamped_by_runtime and fact.at is not None and fact.at < held.requested_at - SKEW:
+    if not turn.plan.replay and not is_of_request(held, held.epoch, fact, epoch):
         return False
     return _in_order(turn, name, held, fact)
+
+
+def is_of_request(held: Open, wanted: Epoch | None, fact: Fact, epoch: Epoch | None) -> bool:
+    """True when the fact comes from the ``wanted`` life of the container, and not from before the request."""
+    early = fact.stamped_by_runtime and fact.at is not None and fact.at < held.requested_at - SKEW
+    return epoch == wanted and not early
 
 
 def _in_order(turn: Turn, name: str, held: Open, fact: Fact) -> bool:
@@ -126,9 +141,9 @@ def _days(turn: Turn, name: str, fact: Fact) -> list[date]:
     held, window = turn.stage(name).open, fact.window
     if held is None or window is None or fact.resolution == HOURLY:
         return []
-    if not turn.rules(name).rules.widens and not (window.is_whole_days() and held.window.contains(window)):
+    if not turn.rules(name).rules.widens and not (window.is_whole_days() and held.heard.contains(window)):
         return []
-    return [day for day in held.window.days() if window.covers(day) and day in turn.stage(name).days]
+    return [day for day in held.heard.days() if window.covers(day) and day in turn.stage(name).days]
 
 
 def _note_activity(turn: Turn, name: str, fact: Fact) -> None:
@@ -163,11 +178,12 @@ def _learn_failure(turn: Turn, name: str, held: Open, fact: Fact) -> None:
         if fact.meaning is Meaning.COVERAGE_REFUSED:
             turn.set_open(name, hourly_refused=True)
             for day in turn.stage(name).unsettled():
-                _judge(turn, name, day, fact)
+                if turn.stage(name).days[day].proven:
+                    _judge(turn, name, day)
         turn.record("note", "the hourly store does not hold this window", name, evidence=fact.line)
         return
     window = fact.window
-    if window is None or (fact.resolution is not None and not held.window.contains(window)):
+    if window is None or (fact.resolution is not None and not held.heard.contains(window)):
         turn.record("note", "a failure outside the open request", name, evidence=fact.line)
         return
     reason = "the store refused it: outside its coverage" if fact.coverage else "the pipeline failed on it"
@@ -180,19 +196,26 @@ def _learn_failure(turn: Turn, name: str, held: Open, fact: Fact) -> None:
 
 
 def _learn_day_started(turn: Turn, name: str, fact: Fact) -> None:
-    """Work on a day began; the day before it, if it was begun, is thereby over (concluded)."""
-    for day in _days(turn, name, fact):
+    """Work began on the days of the fact; the day before them, if it was begun, is thereby over (concluded).
+
+    Of a pipeline that works for several providers at once, the next start says nothing about the others.
+    """
+    key = frozenset({fact.provider or ""})
+    days = _days(turn, name, fact)
+    begun = [day for day in days if not key <= turn.stage(name).days[day].covered]
+    for day in begun:
         known = turn.stage(name).days[day]
-        if known.status is not DayStatus.REQUESTED:
-            continue
-        turn.move_day(name, day, DayStatus.RUNNING, None, evidence=fact.line, at=turn.stamp(fact.at))
-        if turn.rules(name).rules.least > Evidence.NEXT_STARTED:
-            continue
-        before = day - timedelta(days=1)
-        known = turn.stage(name).days.get(before, Day())
-        if known.status is DayStatus.RUNNING and not turn.rules(name).wait_hourly:
-            turn.set_day(name, before, evidence=fact.line, at=turn.stamp(fact.at))
-            _finish(turn, name, before, inferred=True, reason="the next day was started")
+        if known.status in LIVE_DAYS:
+            turn.move_day(name, day, DayStatus.RUNNING, None, evidence=fact.line, at=turn.stamp(fact.at))
+            turn.set_day(name, day, covered=known.covered | key)
+    plan = turn.rules(name)
+    if not begun or plan.rules.least > Evidence.NEXT_STARTED or plan.rules.per_provider:
+        return
+    before = days[0] - timedelta(days=1)
+    known = turn.stage(name).days.get(before, Day())
+    if known.status in LIVE_DAYS and known.covered and _has_hours(plan, turn.stage(name).open, known):
+        turn.set_day(name, before, evidence=fact.line, at=turn.stamp(fact.at))
+        _finish(turn, name, before, inferred=True, reason="the next day was started")
 
 
 def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
@@ -213,10 +236,11 @@ def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
             continue
         rows = {"rows_in": fact.rows_in, "rows_out": fact.rows_out} if fact.rows_out is not None else {}
         seconds = {"seconds": fact.seconds} if fact.seconds is not None else {}
+        proves = fact.meaning is Meaning.REPAIR_ENDED or turn.rules(name).rules.least is not Evidence.REPAIR_ENDED
         turn.set_day(
             name,
             day,
-            proven=known.proven | key,
+            proven=known.proven | key if proves else known.proven,
             covered=known.covered | key,
             evidence=fact.line,
             at=at,
@@ -227,7 +251,7 @@ def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
             reason = "the store of this day was written empty: it may have been wiped"
             turn.move_day(name, day, DayStatus.EMPTY, reason, inferred=False)
         else:
-            _judge(turn, name, day, fact)
+            _judge(turn, name, day)
 
 
 def _is_news(known: Day, fact: Fact) -> bool:
@@ -237,31 +261,31 @@ def _is_news(known: Day, fact: Fact) -> bool:
 
 def _learn_hour(turn: Turn, name: str, fact: Fact) -> None:
     window, held = fact.window, turn.stage(name).open
-    if window is None or held is None or not window.is_one_hour() or not held.window.contains(window):
+    if window is None or held is None or not window.is_one_hour() or not held.heard.contains(window):
         return
     if fact.meaning is not Meaning.WINDOW_DONE or window.start.date() not in turn.stage(name).days:
         return
     day = window.start.date()
     known = turn.stage(name).days[day]
     turn.set_day(name, day, hours=known.hours | 1 << window.start.hour)
-    if known.status in UNSETTLED:
-        _judge(turn, name, day, fact)
+    if known.status in LIVE_DAYS and known.proven:
+        _judge(turn, name, day)
 
 
-def _judge(turn: Turn, name: str, day: date, fact: Fact) -> None:
-    """Move the day to done if what is known of it now suffices; else say what is missing."""
-    known, plan, held = turn.stage(name).days[day], turn.rules(name), turn.stage(name).open
-    if held is None or not known.proven:
-        return
-    enough = _covers(turn, name, known.proven)
-    if plan.wait_hourly and plan.rules.hourly and not held.hourly_refused:
-        enough = enough and known.hours == ALL_HOURS
-    if plan.rules.least is Evidence.REPAIR_ENDED and fact.meaning is Meaning.WINDOW_DONE:
-        enough = False
-    if enough:
+def _judge(turn: Turn, name: str, day: date) -> None:
+    """Move the day to done if what is known of it now suffices; else say what is missing. Done it stays."""
+    stage = turn.stage(name)
+    known = stage.days[day]
+    if known.proven and _covers(turn, name, known.proven) and _has_hours(turn.rules(name), stage.open, known):
         _finish(turn, name, day, inferred=False)
-    else:
+    elif known.status is not DayStatus.DONE:
         turn.move_day(name, day, DayStatus.RUNNING, missing(turn, name, day), inferred=False)
+
+
+def _has_hours(plan: StagePlan, held: Open | None, known: Day) -> bool:
+    """True unless the stage waits for hourly sets that this day still lacks."""
+    waits = plan.wait_hourly and plan.rules.hourly and not (held is not None and held.hourly_refused)
+    return not waits or known.hours == ALL_HOURS
 
 
 def _finish(turn: Turn, name: str, day: date, *, inferred: bool, reason: str | None = None) -> None:

@@ -74,7 +74,8 @@ STAGE_MOVES: Mapping[StageStatus, frozenset[StageStatus]] = {
 RUN_MOVES: Mapping[RunStatus, frozenset[RunStatus]] = {
     _R.PENDING: frozenset(set(_R) - {_R.PENDING}),
     _R.RUNNING: frozenset({_R.PAUSED, _R.HELD, _R.DONE, _R.FAILED, _R.ABORTED}),
-    _R.PAUSED: frozenset({_R.RUNNING, _R.HELD, _R.FAILED, _R.ABORTED}),
+    # What was asked for before the pause may finish the run in it: nothing is left to pause.
+    _R.PAUSED: frozenset({_R.RUNNING, _R.HELD, _R.DONE, _R.FAILED, _R.ABORTED}),
     _R.HELD: frozenset({_R.RUNNING, _R.PAUSED, _R.DONE, _R.FAILED, _R.ABORTED}),
     _R.DONE: frozenset(),
     _R.FAILED: frozenset({_R.RUNNING, _R.ABORTED}),  # a person's retry or skip

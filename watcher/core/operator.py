@@ -23,7 +23,7 @@ def objection(state: State, asked: OperatorAsked) -> str | None:
             return f"nothing waits for approval, the run is {state.status}"
         case Move.ABORT if state.status in {RunStatus.DONE, RunStatus.ABORTED}:
             return f"the run is {state.status}"
-        case (Move.RETRY | Move.SKIP) if state.status in {RunStatus.DONE, RunStatus.ABORTED}:
+        case Move.RETRY | Move.SKIP if state.status in {RunStatus.DONE, RunStatus.ABORTED}:
             return f"the run is {state.status}"
         case Move.RETRY | Move.SKIP if not _chosen(state, asked):
             return "no day of this choice can be " + ("retried" if asked.move is Move.RETRY else "skipped")
@@ -60,14 +60,16 @@ def steer(turn: Turn, asked: OperatorAsked) -> None:
 
 
 def _approve(turn: Turn, reason: str) -> None:
-    """Go on in spite of the reason for the hold; days that were emptied are accepted as they are, by name."""
+    """Go on in spite of the reason for the hold; emptied days that it told of are accepted as they are, by name."""
     hold = turn.state.hold
     if hold is not None and hold.stage is not None:
         for day, known in turn.stage(hold.stage).days.items():
-            if known.status is DayStatus.EMPTY:
+            if known.status is DayStatus.EMPTY and day in hold.emptied:
                 turn.move_day(hold.stage, day, DayStatus.SKIPPED, f"accepted empty: {reason}")
             elif known.status is DayStatus.UNCLEAR:
                 turn.move_day(hold.stage, day, DayStatus.RUNNING, f"waiting again: {reason}")
+            elif known.status is DayStatus.PENDING and known.attempts >= turn.plan.max_attempts:
+                turn.set_day(hold.stage, day, attempts=0)
         turn.set_open(hold.stage, silent_since=turn.now, again=True)
     turn.release(reason)
 
@@ -82,7 +84,7 @@ def _put_back(turn: Turn, asked: OperatorAsked, status: DayStatus, reason: str) 
     if turn.state.hold is not None:
         turn.release(reason)
     elif turn.state.status is RunStatus.FAILED:
-        turn.move_run(RunStatus.RUNNING, reason)
+        turn.go_on(reason)
 
 
 def _chosen(state: State, asked: OperatorAsked) -> dict[str, list[date]]:
@@ -93,7 +95,7 @@ def _chosen(state: State, asked: OperatorAsked) -> dict[str, list[date]]:
             continue
         for day, known in stage.days.items():
             named = asked.day == day or (asked.day is None and asked.move is Move.SKIP and asked.stage is not None)
-            stuck = known.status in _RETRIED
+            stuck = known.status in _RETRIED or (known.status is DayStatus.PENDING and known.attempts > 0)
             done = known.status is DayStatus.DONE
             fits = stuck or (named and not done) if asked.move is Move.SKIP else stuck or (named and done)
             if asked.day in (None, day) and fits:

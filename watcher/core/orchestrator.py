@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from watcher.core import operator, outbox, replaying, requests
+from watcher.core import lost, operator, outbox, replaying, requests
 from watcher.core.commands import Command
-from watcher.core.completion import SKEW, learn
+from watcher.core.completion import HOURLY, LIVE_DAYS, is_of_request, learn
 from watcher.core.events import (
     Attached,
     Booted,
@@ -36,11 +36,12 @@ from watcher.core.events import (
     StreamLost,
     TargetReady,
 )
-from watcher.core.moves import RunStatus, StageStatus
+from watcher.core.moves import DayStatus, RunStatus, StageStatus
 from watcher.core.plan import Plan
 from watcher.core.silence import TELL_AGAIN, listen
-from watcher.core.state import Answer, HoldKind, State
+from watcher.core.state import Answer, HoldKind, Open, Stage, State
 from watcher.core.turn import Turn
+from watcher.core.window import Window
 
 KEPT_GAPS = 100
 
@@ -106,9 +107,13 @@ def _read(turn: Turn, read: LogRead) -> None:
         info_lines=log.info_lines + read.info_lines,
         last_line_at=max(stamps, default=None),
     )
+    for stage in turn.state.stages:
+        if stage.open is not None and read.last_line_at is not None and read.last_line_at < stage.open.requested_at:
+            # Lines from before the request say nothing about the log level since.
+            turn.set_open(stage.name, info_lines=stage.open.info_lines + read.info_lines)
     for fact in read.facts:
         if fact.meaning is Meaning.PROCESS_STARTED and read.epoch is None:
-            requests.void(turn, "the process that writes this log began anew")
+            requests.void(turn, "the process that writes this log began anew", fact.at)
         elif turn.plan.replay:
             replaying.open_stage(turn, fact)
             learn(turn, fact, read.epoch)
@@ -120,16 +125,18 @@ def _read(turn: Turn, read: LogRead) -> None:
 
 def _learn_start(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
     """A start line is ours, a repeat of ours, or proof that somebody else repairs while we do."""
-    active = next((stage for stage in turn.state.stages if stage.unsettled()), None)
-    if active is None or active.open is None or fact.stage is None or fact.window is None or fact.resolution == "1h":
+    if fact.stage is None or fact.window is None or fact.resolution == HOURLY:
+        return
+    lost.adopt(turn, fact, epoch)
+    active = next((stage for stage in turn.state.stages if _is_at_work(stage)), None)
+    if active is None or active.open is None or not is_of_request(active.open, active.open.epoch, fact, epoch):
         return
     held = active.open
-    if epoch != held.epoch or (fact.stamped_by_runtime and fact.at is not None and fact.at < held.requested_at - SKEW):
-        return
     mark = (fact.id, fact.window)
-    if turn.state.has(fact.stage) and mark in turn.stage(fact.stage).starts:
+    known = turn.state.has(fact.stage) and mark in turn.stage(fact.stage).starts
+    if known and (fact.id is not None or held.started):
         return
-    if fact.stage == active.name and fact.window == held.window and not held.started:
+    if fact.stage == active.name and not held.started and _is_asked(turn, active.name, held, fact.window):
         turn.set_stage(active.name, starts=(*active.starts, mark))
         turn.set_open(active.name, started=True)
         learn(turn, fact, epoch)
@@ -141,6 +148,16 @@ def _learn_start(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
     turn.record("note", reason, active.name, evidence=fact.line)
     if turn.hold(HoldKind.DECISION, reason, active.name):
         turn.tell(("held",), "failure", "somebody else repairs too, the run holds", f"{reason}\n{fact.line}")
+
+
+def _is_at_work(stage: Stage) -> bool:
+    """True while a request of this stage may still be at work; after too long a silence too."""
+    return stage.open is not None and any(known.status in LIVE_DAYS for known in stage.days.values())
+
+
+def _is_asked(turn: Turn, name: str, held: Open, window: Window) -> bool:
+    """True for the window that was asked for; where the pipeline widens, for one that holds it."""
+    return window == held.window or (turn.rules(name).rules.widens and window.contains(held.window))
 
 
 # ---- the stream of the log ------------------------------------------------------------------------------------------
@@ -155,16 +172,20 @@ def _learn_stream(
             _boot(turn)
         case Attached(epoch, target):
             again = 1 if log.attachments and not log.connected else 0
-            ready = log.ready or epoch is None
-            turn.set_log(connected=True, target=target, attachments=log.attachments + 1, ready=ready)
+            turn.set_log(connected=True, target=target, attachments=log.attachments + 1)
+            if epoch is None:
+                turn.set_log(ready=True, unready_since=None)
             turn.set_log(reconnects=log.reconnects + again, epoch=log.epoch or epoch)
         case CaughtUp(upto):
             heard = upto if log.heard_until is None else max(upto, log.heard_until)
-            turn.set_log(heard_until=heard, blind_since=None, blind_cause=None)
-            if turn.state.hold is not None and turn.state.hold.kind is HoldKind.BLIND:
-                turn.release("the log is heard again")
+            turn.set_log(heard_until=heard)
+            if log.connected:  # else it speaks of a stream that was lost since
+                turn.set_log(blind_since=None, blind_cause=None)
+            if log.unconfirmed_since is not None and heard >= log.unconfirmed_since:
+                turn.set_log(unconfirmed_since=None)
         case StreamLost(cause):
             turn.set_log(connected=False, blind_since=log.blind_since or turn.now, blind_cause=cause)
+            turn.set_log(unconfirmed_since=None)
             turn.record("stream", f"stream lost: {cause}")
         case GapFound(gap):
             turn.set_log(gaps=(*log.gaps, gap)[-KEPT_GAPS:])
@@ -172,11 +193,14 @@ def _learn_stream(
             for stage in turn.state.stages:
                 if stage.open is not None:
                     turn.set_open(stage.name, gapless=False, silent_since=turn.now)
+                if stage.lost is not None:
+                    turn.set_stage(stage.name, lost=replace(stage.lost, gapless=False))
         case EpochChanged(epoch, cause):
             _begin_epoch(turn, epoch, cause)
         case TargetReady(epoch):
-            if epoch == log.epoch or log.epoch is None:
-                turn.set_log(ready=True, epoch=log.epoch or epoch)
+            if epoch is not None and epoch != log.epoch:
+                _begin_epoch(turn, epoch, "another container is ready")
+            turn.set_log(ready=True, unready_since=None)
         case _:
             assert_never(event)
 
@@ -184,25 +208,27 @@ def _learn_stream(
 def _boot(turn: Turn) -> None:
     """We were dead until now: what was on its way is unknown, and the log must be caught up with first."""
     turn.set_log(connected=False, blind_since=turn.now, blind_cause="the log was not read yet", confirm_asked_at=None)
-    turn.set_log(ready=False)
+    turn.set_log(ready=False, unready_since=turn.now, unconfirmed_since=None)
     outbox.forget_what_was_on_its_way(turn)
     for stage in turn.state.stages:
         if stage.open is not None and stage.open.answer is Answer.AWAITED:
             note = "the daemon stopped before the answer"
             turn.set_open(stage.name, answer=Answer.UNCLEAR, note=note)
+        if stage.lost is not None and stage.lost.answer is Answer.AWAITED:
+            lost.answered(turn, stage.lost.request, Answer.UNCLEAR, "the daemon stopped before the answer")
     hold = turn.state.hold
     if hold is not None and hold.kind is not HoldKind.DECISION:
-        if hold.stage is not None:
-            _wait_again(turn, hold.stage)
+        for stage in turn.state.stages:
+            _wait_again(turn, stage)
         turn.release("the daemon began anew and waits once more")
 
 
-def _wait_again(turn: Turn, name: str) -> None:
-    stage = turn.stage(name)
-    for day, known in stage.days.items():
-        if known.status.value == "unclear":
-            turn.move_day(name, day, known.status.RUNNING, f"waiting again: {known.reason}")
-    turn.set_open(name, again=True, silent_since=turn.now)
+def _wait_again(turn: Turn, stage: Stage) -> None:
+    days = [day for day, known in stage.days.items() if known.status is DayStatus.UNCLEAR]
+    for day in days:
+        turn.move_day(stage.name, day, DayStatus.RUNNING, f"waiting again: {stage.days[day].reason}")
+    if days:
+        turn.set_open(stage.name, again=True, silent_since=turn.now)
 
 
 def _begin_epoch(turn: Turn, epoch: Epoch, cause: str) -> None:
@@ -212,6 +238,7 @@ def _begin_epoch(turn: Turn, epoch: Epoch, cause: str) -> None:
     first = turn.state.log.epoch is None
     blind = turn.state.log.blind_since or turn.now
     turn.set_log(epoch=epoch, ready=False, blind_since=blind, blind_cause=f"a new container began: {cause}")
+    turn.set_log(unready_since=turn.now, unconfirmed_since=None)
     if not first:
         requests.void(turn, cause)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from watcher.core.completion import HOURLY, whole_window
 from watcher.core.events import Fact, Meaning
-from watcher.core.moves import ENDED_RUN, UNSETTLED, DayStatus, RunStatus, StageStatus
+from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
 from watcher.core.state import Answer, Open
 from watcher.core.turn import Turn
 from watcher.core.window import Window
@@ -37,7 +37,7 @@ def _begin(turn: Turn, fact: Fact, window: Window) -> None:
         known = stage.days[day]
         if known.status is DayStatus.DONE:
             continue
-        if known.status not in UNSETTLED | {DayStatus.PENDING}:
+        if known.status not in {DayStatus.REQUESTED, DayStatus.PENDING}:
             turn.move_day(name, day, DayStatus.PENDING, "repaired again")
         turn.move_day(name, day, DayStatus.REQUESTED, None, attempts=known.attempts + 1)
         turn.set_day(name, day, covered=frozenset(), proven=frozenset(), hours=0)

@@ -6,10 +6,11 @@ that says "requested" leaves here together with the command; the shell saves the
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
+from watcher.core import lost
 from watcher.core.commands import Request
-from watcher.core.completion import describe
+from watcher.core.completion import SKEW, describe
 from watcher.core.messages import run_done, run_started, stage_done
 from watcher.core.moves import ENDED_RUN, UNSETTLED, DayStatus, RunStatus, StageStatus
 from watcher.core.state import Answer, HoldKind, Open, Stage
@@ -17,12 +18,16 @@ from watcher.core.turn import Turn, spell
 from watcher.core.window import Window
 
 SETTLED = frozenset({DayStatus.DONE, DayStatus.SKIPPED})
+SPOILT = frozenset({DayStatus.EMPTY, DayStatus.FAILED, DayStatus.REFUSED})
+FIRST_WAIT = timedelta(seconds=30)  # before a request that reached nobody is tried again; doubled each time
 
 
 def advance(turn: Turn) -> None:
     """Settle what is settled: holds, failures, finished stages, a finished run; then ask for the next repair."""
     for stage in turn.state.stages:
         _settle(turn, stage.name)
+        if stage.not_before is not None and stage.not_before <= turn.now:
+            turn.set_stage(stage.name, not_before=None)
     if turn.state.status in ENDED_RUN:
         return
     if all(stage.status in {StageStatus.DONE, StageStatus.SKIPPED} for stage in turn.state.stages):
@@ -30,14 +35,19 @@ def advance(turn: Turn) -> None:
         return
     if turn.plan.replay or not _may_ask(turn):
         return
-    name = next(s.name for s in turn.state.stages if s.status not in {StageStatus.DONE, StageStatus.SKIPPED})
-    window = _next_window(turn, name)
+    stage = next(s for s in turn.state.stages if s.status not in {StageStatus.DONE, StageStatus.SKIPPED})
+    if stage.status is StageStatus.FAILED:  # another stage was retried, this one was not
+        _end_failed(turn, stage.name, stage.reason)
+        return
+    window = _next_window(turn, stage.name)
     if window is not None:
-        _ask(turn, name, window)
+        _ask(turn, stage.name, window)
 
 
 def answer(turn: Turn, request: int, outcome: Answer, text: str) -> None:
     """The request was accepted, or nobody knows whether it was."""
+    if lost.answered(turn, request, outcome, text):
+        return
     name = _stage_of(turn, request)
     if name is None:
         return
@@ -46,18 +56,18 @@ def answer(turn: Turn, request: int, outcome: Answer, text: str) -> None:
     if held is not None and held.answer is Answer.AWAITED:
         silent_since = held.silent_since if held.active else turn.now
         turn.set_open(name, answer=outcome, note=text, silent_since=silent_since)
+        turn.set_stage(name, unsent=0, unsent_since=None)
 
 
 def refuse(turn: Turn, request: int, reason: str) -> None:
     """Kubecost will not do this: the days of the request are refused, the run fails."""
+    if lost.answered(turn, request, None, reason):
+        return
     name = _stage_of(turn, request)
     if name is None:
         return
     turn.record("request", f"request {request} refused: {reason}", name)
-    held = turn.stage(name).open
-    if held is not None and held.active:
-        # The log says that it was taken up. The log is nearer to the truth than whatever stood in front of Kubecost.
-        turn.set_open(name, answer=Answer.ACCEPTED, note=f"answered with a refusal, yet begun: {reason}")
+    if _was_begun(turn, name, reason):
         return
     for day in turn.stage(name).unsettled():
         turn.move_day(name, day, DayStatus.REFUSED, reason)
@@ -66,6 +76,8 @@ def refuse(turn: Turn, request: int, reason: str) -> None:
 
 def withhold(turn: Turn, request: int, reason: str) -> None:
     """A dry run: nothing was sent, the run holds and says what would have been."""
+    if lost.answered(turn, request, None, reason):
+        return
     name = _stage_of(turn, request)
     if name is None:
         return
@@ -74,34 +86,57 @@ def withhold(turn: Turn, request: int, reason: str) -> None:
 
 
 def try_later(turn: Turn, request: int, reason: str) -> None:
-    """The request provably reached nobody: ask again after a while, as often as is allowed."""
+    """The request provably reached nobody, so it was none: ask again, after longer and longer, for a patience of days."""
+    if lost.answered(turn, request, None, reason):
+        return
     name = _stage_of(turn, request)
     if name is None:
         return
     turn.record("request", f"request {request} not sent: {reason}", name)
-    attempt = max((turn.stage(name).days[day].attempts for day in turn.stage(name).unsettled()), default=1)
+    if _was_begun(turn, name, reason):
+        return
     _take_back(turn, name, reason)
-    wait = min(turn.rules(name).patience.start, timedelta(seconds=30) * 2 ** (attempt - 1))
-    turn.set_stage(name, not_before=turn.now + wait, reason=f"Kubecost cannot be reached: {reason}")
+    stage, patience = turn.stage(name), turn.rules(name).patience
+    since = stage.unsent_since or turn.now
+    wait = min(patience.start, FIRST_WAIT * 2 ** min(stage.unsent, 20))
+    why = f"Kubecost cannot be reached: {reason}"
+    turn.set_stage(name, not_before=turn.now + wait, unsent=stage.unsent + 1, unsent_since=since, reason=why)
+    if turn.now - since < patience.day:
+        return
+    turn.set_stage(name, unsent=0, unsent_since=None)
+    text = f"{name}: Kubecost cannot be reached since {since:%Y-%m-%d %H:%M:%S}Z: {reason}"
+    if turn.hold(HoldKind.DECISION, text, name):
+        turn.tell(("held",), "failure", f"{name}: Kubecost cannot be reached, the run holds", text)
 
 
-def void(turn: Turn, cause: str) -> None:
-    """A new epoch began: what is not proven of the open requests is lost, and will be asked for again."""
+def void(turn: Turn, cause: str, began_at: datetime | None = None) -> None:
+    """A new epoch began: what is not proven of the open requests is lost, and will be asked for again.
+
+    ``began_at``: when it began, where that is known; requests made after that are not concerned.
+    """
+    lost.forget_answered(turn)
     for stage in turn.state.stages:
         held = stage.open
-        if held is None or stage.status in {StageStatus.SKIPPED, StageStatus.FAILED}:
+        if held is None or (began_at is not None and began_at < held.requested_at - SKEW):
             continue
-        lost = [day for day in held.window.days() if day in stage.days and _is_lost(stage, day)]
-        if stage.status is StageStatus.DONE or not lost:
+        days = [day for day in held.heard.days() if day in stage.days and _is_lost(stage, held, day)]
+        if stage.status is StageStatus.DONE or not days:
+            if held.answer is not Answer.AWAITED and not turn.plan.replay:
+                turn.set_stage(stage.name, open=None)
             continue
-        for day in lost:
+        for day in days:
             turn.move_day(stage.name, day, DayStatus.PENDING, f"void: {cause}", inferred=False)
             turn.set_day(stage.name, day, covered=frozenset(), proven=frozenset(), hours=0)
-        turn.set_stage(stage.name, open=None, reason=f"void: {cause}")
+        lost.lose(turn, stage.name, held)
+        if turn.state.status in ENDED_RUN:
+            continue
+        turn.set_stage(stage.name, reason=f"void: {cause}")
         if turn.state.hold is not None and turn.state.hold.kind is HoldKind.SILENCE:
             turn.release("the container began anew, its work is void")
         what = "will be requested again" if not turn.plan.replay else "are lost"
-        turn.tell(("restarted",), "warning", f"{stage.name}: the container restarted", f"{cause}. {spell(lost)} {what}.")
+        turn.tell(
+            ("restarted",), "warning", f"{stage.name}: the container restarted", f"{cause}. {spell(days)} {what}."
+        )
 
 
 # ---- settling -------------------------------------------------------------------------------------------------------
@@ -111,14 +146,19 @@ def _settle(turn: Turn, name: str) -> None:
     stage = turn.stage(name)
     if stage.status is StageStatus.PENDING and all(day.status is DayStatus.SKIPPED for day in stage.days.values()):
         turn.move_stage(name, StageStatus.SKIPPED, "every day was skipped")
+    found = {day.status for day in stage.days.values()}
+    if stage.status is StageStatus.DONE and found & SPOILT and turn.state.status not in ENDED_RUN:
+        turn.move_stage(name, StageStatus.RUNNING, "what looked done is not", finished_at=None)
+        stage = turn.stage(name)
     if stage.status not in {StageStatus.RUNNING, StageStatus.HELD}:
         return
-    if stage.count(DayStatus.FAILED) or stage.count(DayStatus.REFUSED):
+    if found & {DayStatus.FAILED, DayStatus.REFUSED}:
         _fail(turn, stage)
-    elif stage.count(DayStatus.EMPTY) and stage.status is StageStatus.RUNNING:
-        text = f"{name} {describe(turn, name, DayStatus.EMPTY)}: written empty. Are the metrics of these days still there?"
-        if turn.hold(HoldKind.DECISION, text, name):
-            turn.tell(("held",), "failure", f"{name}: a day was emptied, the run holds", text)
+    elif DayStatus.EMPTY in found:
+        _hold_for_emptied(turn, stage)
+    elif DayStatus.UNCLEAR in found and turn.state.hold is None and not stage.unsettled():
+        reasons = [known.reason for known in stage.days.values() if known.status is DayStatus.UNCLEAR]
+        _hold_for_silence(turn, stage, f"{name} {describe(turn, name, DayStatus.UNCLEAR)}: {reasons[0]}")
     elif stage.status is StageStatus.RUNNING and all(day.status in SETTLED for day in stage.days.values()):
         finished = turn.stamp(max((day.at for day in stage.days.values() if day.at is not None), default=None))
         turn.move_stage(name, StageStatus.DONE, None, finished_at=finished if turn.plan.replay else turn.now)
@@ -129,10 +169,31 @@ def _fail(turn: Turn, stage: Stage) -> None:
     days = [day for day, known in stage.days.items() if known.status in {DayStatus.FAILED, DayStatus.REFUSED}]
     reason = f"{stage.name} {spell(days)}: {stage.days[days[0]].reason}"
     turn.move_stage(stage.name, StageStatus.FAILED, reason)
+    _end_failed(turn, stage.name, reason)
+
+
+def _end_failed(turn: Turn, name: str, reason: str | None) -> None:
     if turn.state.status not in ENDED_RUN:
         turn.set(hold=None)
         turn.move_run(RunStatus.FAILED, reason)
-        turn.tell(("failed",), "failure", f"{stage.name}: failed, the run ends", reason)
+        turn.tell(("failed",), "failure", f"{name}: failed, the run ends", reason or "")
+
+
+def _hold_for_emptied(turn: Turn, stage: Stage) -> None:
+    emptied = frozenset(day for day, known in stage.days.items() if known.status is DayStatus.EMPTY)
+    hold = turn.state.hold
+    if hold is not None and hold.kind is HoldKind.DECISION:
+        return  # told when that one ends
+    text = f"{stage.name} {spell(list(emptied))}: written empty. Are the metrics of these days still there?"
+    if turn.hold(HoldKind.DECISION, text, stage.name, emptied):
+        turn.tell(("held",), "failure", f"{stage.name}: a day was emptied, the run holds", text)
+
+
+def _hold_for_silence(turn: Turn, stage: Stage, text: str) -> None:
+    """A hold for something else ended, and this silence is still unexplained."""
+    if turn.hold(HoldKind.SILENCE, text, stage.name):
+        count = stage.count(DayStatus.UNCLEAR)
+        turn.tell(("unclear", "held"), "warning", f"{stage.name}: {count} day(s) unclear, the run holds", text)
 
 
 def _finish_run(turn: Turn) -> None:
@@ -150,7 +211,7 @@ def _may_ask(turn: Turn) -> bool:
         return False
     if not (state.log.connected and state.log.ready and state.log.blind_since is None):
         return False
-    if state.log.heard_until is None:
+    if state.log.heard_until is None or lost.is_awaited(state):
         return False
     return not any(_is_open(stage) for stage in state.stages)
 
@@ -194,7 +255,7 @@ def _ask(turn: Turn, name: str, window: Window) -> None:
         turn.set_day(name, day, seconds=None, evidence=None)
     log = state.log
     held = Open(number, window, log.epoch, requested_at=turn.now, silent_since=turn.now, info_lines=log.info_lines)
-    turn.set_stage(name, open=held, requests=stage.requests + 1, not_before=None)
+    turn.set_stage(name, open=held, lost=None, requests=stage.requests + 1, not_before=None)
     turn.move_stage(name, StageStatus.RUNNING, None, started_at=stage.started_at or turn.now)
     turn.set(next_request=number + 1, started_at=state.started_at or turn.now)
     turn.move_run(RunStatus.RUNNING, None)
@@ -206,7 +267,7 @@ def _ask(turn: Turn, name: str, window: Window) -> None:
 
 def _hold_for_attempts(turn: Turn, name: str, window: Window) -> None:
     stage = turn.stage(name)
-    days = list(window.days())
+    days = [day for day in window.days() if stage.days[day].attempts >= turn.plan.max_attempts]
     why = stage.reason or stage.days[days[0]].reason or "the work was lost each time"
     reason = f"{name} {spell(days)}: requested {turn.plan.max_attempts} times without an end; last cause: {why}"
     if turn.hold(HoldKind.DECISION, reason, name):
@@ -222,12 +283,23 @@ def _stage_of(turn: Turn, request: int) -> str | None:
 
 
 def _take_back(turn: Turn, name: str, reason: str) -> None:
+    """Nothing was sent, so nothing was attempted."""
     for day in turn.stage(name).unsettled():
-        turn.move_day(name, day, DayStatus.PENDING, reason)
+        attempts = turn.stage(name).days[day].attempts - 1
+        turn.move_day(name, day, DayStatus.PENDING, reason, attempts=attempts, at=None)
     turn.set_stage(name, open=None)
 
 
-def _is_lost(stage: Stage, day: date) -> bool:
-    known = stage.days[day]
-    return known.status in UNSETTLED | {DayStatus.UNCLEAR} or (known.status is DayStatus.DONE and known.inferred)
+def _was_begun(turn: Turn, name: str, reason: str) -> bool:
+    """The start line proves that the request was taken up. The log is nearer to the truth than what stood before Kubecost."""
+    held = turn.stage(name).open
+    if held is None or not held.started:
+        return False
+    turn.set_open(name, answer=Answer.ACCEPTED, note=f"answered otherwise, yet begun: {reason}")
+    return True
 
+
+def _is_lost(stage: Stage, held: Open, day: date) -> bool:
+    known = stage.days[day]
+    concluded = known.status is DayStatus.DONE and known.inferred and held.window.covers(day)
+    return concluded or known.status in UNSETTLED | {DayStatus.UNCLEAR}

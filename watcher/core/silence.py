@@ -23,9 +23,11 @@ SECOND = timedelta(seconds=1)
 
 def listen(turn: Turn) -> None:
     """Draw the conclusions of silence that are due, stage by stage."""
-    _tell_blindness(turn)
+    _hold_while_deaf(turn)
     if turn.state.status in ENDED_RUN or turn.state.log.blind_since is not None:
         return
+    if turn.state.log.unconfirmed_since is not None and not _has_due(turn):
+        turn.set_log(unconfirmed_since=None)
     for plan in turn.plan.stages:
         due = _deadline(turn.state, turn.plan, plan.name)
         if due is None or due > turn.now:
@@ -50,17 +52,21 @@ def next_deadline(state: State, plan: Plan) -> datetime | None:
     if state.hold is not None and state.status is RunStatus.HELD:
         times.append(state.hold.told_at + TELL_AGAIN)
     if state.status not in ENDED_RUN:
-        blind = state.log.blind_since
-        if blind is not None:
-            if state.hold is None:
-                times.append(blind + plan.blind)
-        else:
+        times.extend(stage.not_before for stage in state.stages if stage.not_before is not None)
+        if state.hold is None and not plan.replay:
+            times.extend(until for until, _ in _deafness(state, plan))
+        if state.log.blind_since is None:
             times.extend(_silence_times(state, plan))
     return min(times, default=None)
 
 
+def _has_due(turn: Turn) -> bool:
+    dues = [_deadline(turn.state, turn.plan, stage.name) for stage in turn.plan.stages]
+    return any(due is not None and due <= turn.now for due in dues)
+
+
 def _silence_times(state: State, plan: Plan) -> list[datetime]:
-    times = [stage.not_before for stage in state.stages if stage.not_before is not None and stage.open is None]
+    times: list[datetime] = []
     asked, heard = state.log.confirm_asked_at, state.log.heard_until
     for stage in plan.stages:
         due = _deadline(state, plan, stage.name)
@@ -95,7 +101,7 @@ def _ask_again(plan: Plan) -> timedelta:
 def _ask_to_confirm(turn: Turn, due: datetime) -> None:
     asked = turn.state.log.confirm_asked_at
     if asked is None or asked < due or asked + _ask_again(turn.plan) <= turn.now:
-        turn.set_log(confirm_asked_at=turn.now)
+        turn.set_log(confirm_asked_at=turn.now, unconfirmed_since=turn.state.log.unconfirmed_since or turn.now)
         turn.commands.append(Confirm())
 
 
@@ -128,7 +134,7 @@ def _never_arrived(turn: Turn, name: str, held: Open) -> bool:
 
 
 def _why_unclear(turn: Turn, name: str, held: Open) -> str:
-    since = f"{held.silent_since:%Y-%m-%d %H:%M:%S}Z"
+    since = _clock(held.silent_since)
     reason = f"no line of this stage since {since}" if held.active else f"no line at all of this stage since {since}"
     if held.answer is Answer.UNCLEAR and held.note:
         reason += f", and it is not known whether the request arrived ({held.note})"
@@ -139,13 +145,42 @@ def _why_unclear(turn: Turn, name: str, held: Open) -> str:
     return reason
 
 
-def _tell_blindness(turn: Turn) -> None:
-    blind = turn.state.log.blind_since
-    if blind is None or turn.plan.replay or turn.state.status in ENDED_RUN or turn.state.hold is not None:
+def _hold_while_deaf(turn: Turn) -> None:
+    """Hold while the log, or the container, cannot be reached for too long; go on by itself when it can again."""
+    state = turn.state
+    if turn.plan.replay or state.status in ENDED_RUN:
         return
-    if turn.now < blind + turn.plan.blind:
-        return
-    cause = turn.state.log.blind_cause or "no stream is open"
-    text = f"no log since {blind:%Y-%m-%d %H:%M:%S}Z: {cause}"
-    if turn.hold(HoldKind.BLIND, text):
-        turn.tell(("held",), "warning", "the log cannot be read, the run holds", text)
+    overdue = [text for until, text in _deafness(state, turn.plan) if until <= turn.now]
+    if state.hold is not None:
+        if state.hold.kind is HoldKind.BLIND and not overdue:
+            turn.release("the log is heard again, and the container is ready where it is needed")
+    elif overdue and turn.hold(HoldKind.BLIND, overdue[0]):
+        turn.tell(("held",), "warning", "the log cannot be followed, the run holds", overdue[0])
+
+
+def _deafness(state: State, plan: Plan) -> list[tuple[datetime, str]]:
+    """What keeps us from hearing or asking, and until when that is accepted in silence."""
+    log, found = state.log, []
+    if log.blind_since is not None:
+        cause = log.blind_cause or "no stream is open"
+        found.append((log.blind_since + plan.blind, f"no log since {_clock(log.blind_since)}: {cause}"))
+    elif log.unconfirmed_since is not None:
+        text = f"since {_clock(log.unconfirmed_since)} it cannot be found out whether the log was heard to its end"
+        found.append((log.unconfirmed_since + plan.blind, text))
+    if log.unready_since is not None and _waits_to_ask(state):
+        patience = max([plan.blind, *(stage.patience.day for stage in plan.stages)])
+        found.append(
+            (log.unready_since + patience, f"the container takes no requests since {_clock(log.unready_since)}")
+        )
+    return found
+
+
+def _waits_to_ask(state: State) -> bool:
+    going = state.status in {RunStatus.PENDING, RunStatus.RUNNING} or (
+        state.hold is not None and state.hold.kind is HoldKind.BLIND
+    )
+    return going and state.paused is None and not any(stage.unsettled() for stage in state.stages)
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}Z"

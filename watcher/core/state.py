@@ -48,6 +48,7 @@ class Open:
 
     ``silent_since``: from when silence counts, the last activity or later. ``gapless``: no stretch of log is missing
     since the request. ``again``: the daemon began anew while it held for silence; it waits one patience of days more.
+    ``widened``: days of earlier requests were opened again by a new provider, and are listened for as well.
     """
 
     request: int
@@ -63,11 +64,20 @@ class Open:
     info_lines: int = 0
     hourly_refused: bool = False
     note: str | None = None
+    widened: Window | None = None
+
+    @property
+    def heard(self) -> Window:
+        """The window whose days a line may speak of: what was asked for, or more."""
+        return self.widened or self.window
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of the run. ``starts`` are the start lines that were ours, as (id, window)."""
+    """One stage of the run. ``starts`` are the start lines that were ours, as (id, window).
+
+    ``lost``: the request that a new epoch made void (``lost.py``). ``unsent_since``: since when no request reaches anybody.
+    """
 
     name: str
     days: dict[date, Day]
@@ -79,12 +89,15 @@ class Stage:
     not_before: datetime | None = None
     open: Open | None = None
     starts: tuple[tuple[str | None, Window], ...] = ()
+    lost: Open | None = None
+    unsent: int = 0
+    unsent_since: datetime | None = None
 
     def unsettled(self) -> list[date]:
         """The days of the open request that still wait for a line."""
         if self.open is None:
             return []
-        return [day for day in self.open.window.days() if day in self.days and self.days[day].status in UNSETTLED]
+        return [day for day in self.open.heard.days() if day in self.days and self.days[day].status in UNSETTLED]
 
     def count(self, status: DayStatus) -> int:
         """How many days are in this state."""
@@ -92,7 +105,7 @@ class Stage:
 
 
 class HoldKind(StrEnum):
-    """What ends a hold: a person's decision, a line of the stage, or the stream itself."""
+    """What ends a hold: a person's decision, a line of the stage, or the stream (or the container) itself."""
 
     DECISION = "decision"
     SILENCE = "silence"
@@ -101,13 +114,14 @@ class HoldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why the run stands still. ``told_at``: when people were last told."""
+    """Why the run stands still. ``told_at``: when people were last told. ``emptied``: the emptied days it told of."""
 
     kind: HoldKind
     reason: str
     since: datetime
     told_at: datetime
     stage: str | None = None
+    emptied: frozenset[date] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +159,8 @@ class Outbox:
 class Log:
     """What is known of the log itself. ``blind_since`` is None while a stream is open and its backlog was read.
 
-    ``heard_until``: every line that the log held then was delivered, but for ``gaps``.
+    ``heard_until``: every line that the log held then was delivered, but for ``gaps``. ``unconfirmed_since``: since when
+    we ask in vain whether that is so. ``unready_since``: since when the container takes no requests.
     """
 
     lines: int = 0
@@ -164,6 +179,8 @@ class Log:
     blind_cause: str | None = None
     heard_until: datetime | None = None
     confirm_asked_at: datetime | None = None
+    unconfirmed_since: datetime | None = None
+    unready_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,34 +112,42 @@ class Turn:
         self.record("run", reason or status, None, None, before, status)
         return True
 
-    def hold(self, kind: HoldKind, reason: str, stage: str | None = None) -> bool:
+    def hold(
+        self, kind: HoldKind, reason: str, stage: str | None = None, emptied: frozenset[date] = frozenset()
+    ) -> bool:
         """Make the run stand still until a person (or what ``kind`` says) ends it. The first hold keeps its reason.
 
-        Returns True where this call began the hold, so that the caller tells people.
+        Returns True where this call began the hold, so that the caller tells people. A run that has ended holds no more.
         """
+        if self.state.status in ENDED_RUN:
+            return False
         if stage is not None and self.stage(stage).status is not StageStatus.FAILED:
             self.move_stage(stage, StageStatus.HELD, reason)
         current = self.state.hold
-        if self.state.status in ENDED_RUN or (current is not None and not _outranks(kind, current.kind)):
+        if current is not None and not _outranks(kind, current.kind):
             return False
         if not self.move_run(RunStatus.HELD, reason):
             return False
-        self.set(hold=Hold(kind, reason, since=self.now, told_at=self.now, stage=stage))
+        self.set(hold=Hold(kind, reason, since=self.now, told_at=self.now, stage=stage, emptied=emptied))
         return True
 
     def release(self, why: str) -> None:
-        """End the hold: the stage and the run go on."""
-        hold = self.state.hold
-        if hold is None:
+        """End the hold: the run and every stage that stood still go on. What is still wrong then holds anew, and is told."""
+        if self.state.hold is None:
             return
-        if hold.stage is not None and self.stage(hold.stage).status is StageStatus.HELD:
-            self.move_stage(hold.stage, StageStatus.RUNNING)
+        for stage in self.state.stages:
+            if stage.status is StageStatus.HELD:
+                self.move_stage(stage.name, StageStatus.RUNNING)
         self.set(hold=None)
         if self.state.status is RunStatus.HELD:
-            self.move_run(RunStatus.RUNNING)
-            if self.state.paused is not None:
-                self.move_run(RunStatus.PAUSED, self.state.paused)
+            self.go_on()
         self.record("run", f"hold ended: {why}")
+
+    def go_on(self, reason: str | None = None) -> None:
+        """Set the run going again; where a person paused it, it stays paused."""
+        self.move_run(RunStatus.RUNNING, reason)
+        if self.state.paused is not None:
+            self.move_run(RunStatus.PAUSED, self.state.paused)
 
     # ---- telling
 
