@@ -111,7 +111,7 @@ def fact(meaning: Meaning, stage: str | None, window: Window | None, **fields: o
 
 def started(stage: str, first: int, last: int | None = None, mark: str | None = "aaaaa", **fields: object) -> Fact:
     """The pipeline's own start line."""
-    return fact(Meaning.REPAIR_STARTED, stage, days(first, last), resolution="1d", id=mark, **fields)
+    return fact(Meaning.REPAIR_STARTED, stage, days(first, last), **{"resolution": "1d", "id": mark, **fields})
 
 
 def begun(stage: str, number: int, **fields: object) -> Fact:

@@ -19,7 +19,7 @@ BEGIN = State.begin(PLAN)
 DAYS = {
     "pending": "requested skipped",
     "requested": "pending running done empty failed unclear skipped refused",
-    "running": "pending done empty failed unclear skipped",
+    "running": "pending done empty failed unclear skipped refused",
     "done": "pending running empty failed",
     "empty": "pending skipped",
     "failed": "pending skipped",

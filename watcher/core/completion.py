@@ -247,7 +247,8 @@ def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
             **rows,
             **seconds,
         )
-        if fact.rows_out == 0 and (fact.rows_in in (None, 0) or midnight(day) + timedelta(days=1) <= turn.now):
+        past = turn.plan.replay or midnight(day) + timedelta(days=1) <= turn.now
+        if fact.rows_out == 0 and (past or fact.rows_in in (None, 0)):
             reason = "the store of this day was written empty: it may have been wiped"
             turn.move_day(name, day, DayStatus.EMPTY, reason, inferred=False)
         else:

@@ -52,7 +52,8 @@ _D, _S, _R = DayStatus, StageStatus, RunStatus
 DAY_MOVES: Mapping[DayStatus, frozenset[DayStatus]] = {
     _D.PENDING: frozenset({_D.REQUESTED, _D.SKIPPED}),
     _D.REQUESTED: frozenset(set(_D) - {_D.REQUESTED}),
-    _D.RUNNING: frozenset({_D.DONE, _D.EMPTY, _D.FAILED, _D.UNCLEAR, _D.PENDING, _D.SKIPPED}),
+    # Refused: lines of an ordinary run may come before the answer.
+    _D.RUNNING: frozenset({_D.DONE, _D.EMPTY, _D.FAILED, _D.UNCLEAR, _D.PENDING, _D.SKIPPED, _D.REFUSED}),
     # A new provider reopens it, a new epoch voids what was only concluded, a later line can take it back.
     _D.DONE: frozenset({_D.RUNNING, _D.PENDING, _D.EMPTY, _D.FAILED}),
     _D.EMPTY: frozenset({_D.PENDING, _D.SKIPPED}),
