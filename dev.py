@@ -11,8 +11,7 @@
 The first call makes `.venv` from the lock files, hashes checked; later calls install again only when a lock file or
 `pyproject.toml` changed. The exit code is that of the command that ran.
 """
-
-from __future__ import annotations
+# Written so that a Python that is too old can read it and say so: hence the quotes around newer types.
 
 import hashlib
 import os
@@ -45,7 +44,7 @@ class SetupError(Exception):
     """The environment cannot be made or used; the text says why and what to do."""
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: "list[str]") -> int:
     """Carry out one command of the list above; return its exit code."""
     command, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
     if command in ("help", "-h", "--help"):
@@ -68,17 +67,17 @@ def main(arguments: list[str]) -> int:
         return run(*rest)
     if command == "lock":
         return lock(rest)
-    message = f"no command {' '.join(arguments)!r}: see python3 dev.py help"
-    raise SetupError(message)
+    print(f"dev.py: no command {' '.join(arguments)!r}: see python3 dev.py help", file=sys.stderr)
+    return 2
 
 
-def install(locks: tuple[str, ...]) -> None:
+def install(locks: "tuple[str, ...]") -> None:
     """Bring `.venv` to what the lock files say, and the checkout into it; do nothing where that is done already."""
     wanted = fingerprint(locks)
     stamp = VENV / "installed"
     if stamp.is_file() and wanted in stamp.read_text(encoding="utf-8").split():
         return
-    if not (BIN / program("python")).exists():
+    if not has_environment():
         make_environment()
     stamp.unlink(missing_ok=True)
     print(f"dev.py: installing what {' and '.join(locks)} name", file=sys.stderr)
@@ -88,6 +87,14 @@ def install(locks: tuple[str, ...]) -> None:
     # An environment with everything for development can do all that the smaller one can.
     done = [wanted, fingerprint(RUN_LOCKS)] if locks == DEV_LOCKS else [wanted]
     stamp.write_text("\n".join(done) + "\n", encoding="utf-8")
+
+
+def has_environment() -> bool:
+    """Whether `.venv` is there and of the Python that runs this file."""
+    settings = VENV / "pyvenv.cfg"
+    if not settings.is_file() or not (BIN / program("python")).exists():
+        return False
+    return f"version = {'.'.join(map(str, sys.version_info[:3]))}" in settings.read_text(encoding="utf-8").splitlines()
 
 
 def make_environment() -> None:
@@ -104,7 +111,7 @@ def make_environment() -> None:
         raise SetupError(message)
 
 
-def fingerprint(locks: tuple[str, ...]) -> str:
+def fingerprint(locks: "tuple[str, ...]") -> str:
     """What decides the contents of the environment: this Python, the project file and the lock files."""
     digest = hashlib.sha256(sys.version.encode())
     for name in ("pyproject.toml", *locks):
@@ -124,7 +131,7 @@ def pip(*arguments: str) -> None:
         raise SetupError(message)
 
 
-def lock(options: list[str]) -> int:
+def lock(options: "list[str]") -> int:
     """Renew the lock files: universal (every supported Python and platform), with hashes, naming no registry."""
     uv = shutil.which("uv", path=os.pathsep.join([str(BIN), os.environ.get("PATH", "")]))
     if uv is None:
@@ -132,7 +139,14 @@ def lock(options: list[str]) -> int:
         raise SetupError(message)
     # Only the public index, whatever this machine is set up for: other sources may hold files with other hashes.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))}
-    fixed = ["--universal", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-config", "--quiet"]
+    fixed = [
+        "--universal",
+        "--generate-hashes",
+        "--no-emit-index-url",
+        "--no-emit-find-links",
+        "--no-config",
+        "--quiet",
+    ]
     for name, choice in COMPILATIONS:
         command = [uv, "pip", "compile", *choice, "--output-file", name, *fixed, *options]
         command += ["--custom-compile-command", "python3 dev.py lock"]
@@ -160,12 +174,17 @@ def program(name: str) -> str:
     return f"{name}.exe" if os.name == "nt" else name
 
 
+def require_python() -> None:
+    """Raise SetupError for a Python that is too old."""
+    if sys.version_info < OLDEST_PYTHON:
+        needed, found = ".".join(map(str, OLDEST_PYTHON)), sys.version.split()[0]
+        message = f"needs Python {needed} or newer, this is {found}: start it as python{needed} dev.py"
+        raise SetupError(message)
+
+
 if __name__ == "__main__":
     try:
-        if sys.version_info < OLDEST_PYTHON:
-            needed, found = ".".join(map(str, OLDEST_PYTHON)), sys.version.split()[0]
-            message = f"needs Python {needed} or newer, this is {found}: start it with that, as python{needed} dev.py"
-            raise SetupError(message)
+        require_python()
         sys.exit(main(sys.argv[1:]))
     except SetupError as error:
         sys.exit(f"dev.py: {error}")
