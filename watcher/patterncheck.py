@@ -8,7 +8,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any, cast
 
 from watcher.core.envelopes import Envelope
 from watcher.core.facts import read_fields
@@ -194,22 +196,23 @@ def _lines(log: str, warnings: list[str]) -> Iterator[bytes]:
         yield splitter.rest
 
 
-def _chunks(log: str, source: BinaryIO, warnings: list[str]) -> Iterable[bytes]:
+def _chunks(log: str, source: BufferedIOBase, warnings: list[str]) -> Iterable[bytes]:
+    # read1, not read: where compressed data break off, read throws away what it had before it fails.
     try:
-        while chunk := source.read(_CHUNK):
+        while chunk := source.read1(_CHUNK):
             yield chunk
     except (OSError, EOFError, zlib.error) as error:
         warnings.append(f"{log}: reading ended early ({error}); what came before was read")
 
 
-def _opened(log: str) -> BinaryIO:
+def _opened(log: str) -> BufferedIOBase:
     if log == "-":
-        return sys.stdin.buffer
+        return cast("BufferedIOBase", sys.stdin.buffer)
+    path = Path(log)
     try:
-        source = open(log, "rb")  # noqa: PTH123, SIM115 - a path as the user gave it; closed by the caller
-        magic = source.read(len(_GZIP))
-        source.seek(0)
+        with path.open("rb") as source:
+            compressed = source.read(len(_GZIP)) == _GZIP
+        return gzip.open(path) if compressed else path.open("rb")
     except OSError as error:
         problem = f"{log}: cannot be read ({error.strerror}); give the path of a recorded log, or - for stdin"
         raise ConfigError(problem) from error
-    return gzip.open(source) if magic == _GZIP else source  # type: ignore[return-value]
