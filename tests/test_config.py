@@ -44,7 +44,7 @@ def problems(folder: Path, text: str | bytes) -> list[str]:
 class Pipeline:
     """A stage of a profile, as far as a plan looks at it."""
 
-    def __init__(self, name: str, **rules: Any) -> None:  # noqa: ANN401  what StageRules takes
+    def __init__(self, name: str, **rules: Any) -> None:
         self.rules = StageRules(name, prints_start=True, least=Evidence.WINDOW_DONE, **rules)
 
 
