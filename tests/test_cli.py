@@ -129,9 +129,21 @@ MISTAKES = [
     ([*REPLAY, "no.log"], 2, "no.log"),
     ([*REPLAY, "."], 2, "."),
     (["replay", "--profile", "kubecost-1.99", "--window", "yesterday", "x"], 2, "yesterday"),
-    (["replay", "--profile", "kubecost-1.99", "--window", "2023-02-30T00:00:00Z,2023-03-04T00:00:00Z", "x"], 2, "2023-02-30"),
-    (["replay", "--profile", "kubecost-1.99", "--window", "2023-01-04T00:00:00Z,2023-01-01T00:00:00Z", "x"], 2, "2023-01-04"),
-    (["replay", "--profile", "kubecost-1.99", "--window", "2023-01-01T00:00:00Z,2023-01-04T12:00:00Z", "x"], 2, "2023-01-04T12"),
+    (
+        ["replay", "--profile", "kubecost-1.99", "--window", "2023-02-30T00:00:00Z,2023-03-04T00:00:00Z", "x"],
+        2,
+        "2023-02-30",
+    ),
+    (
+        ["replay", "--profile", "kubecost-1.99", "--window", "2023-01-04T00:00:00Z,2023-01-01T00:00:00Z", "x"],
+        2,
+        "2023-01-04",
+    ),
+    (
+        ["replay", "--profile", "kubecost-1.99", "--window", "2023-01-01T00:00:00Z,2023-01-04T12:00:00Z", "x"],
+        2,
+        "2023-01-04T12",
+    ),
     (["replay", "--profile", "kubecost-0.1", "--window", WINDOW, "x"], 78, "kubecost-0.1"),
     (["replay", "x"], 78, "config"),
     (["run"], 78, "config"),
@@ -176,7 +188,9 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing(
 
 def test_check_reports_every_error_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     """Three mistakes, three lines, each with file and line number."""
-    written("config.yaml", CONFIG.replace("profile:", "profil:").replace("version: 1", "version: 7") + "chunk_days: 0\n")
+    written(
+        "config.yaml", CONFIG.replace("profile:", "profil:").replace("version: 1", "version: 7") + "chunk_days: 0\n"
+    )
     assert invoke(["check"]) == 78
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) >= 3

@@ -1,4 +1,4 @@
-"""The shell in virtual time: it saves, then acts; it wakes at deadlines; it ends as it should. Hours take no time here."""
+"""The shell in virtual time: it saves, then acts; it wakes at deadlines; it ends as it should. Hours take no time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from watcher.core.state import State
 from watcher.core.window import Window
 from watcher.daemon import Daemon, Edges
 from watcher.sources import Emit, LinesRead, RawLine
-from watcher.store import SaveFailed
+from watcher.store import SaveError
 
 pytestmark = pytest.mark.looptime(start=0)
 
@@ -66,8 +66,10 @@ def clock() -> datetime:
 
 @dataclass
 class World:
-    """Fakes of everything outside: a Kubecost that answers requests with facts, a disk, people. ``trail`` is the order
-    in which things were done."""
+    """Fakes of everything outside: a Kubecost that answers requests with facts, a disk, people.
+
+    ``trail`` is the order in which things were done.
+    """
 
     answers: dict[str, Callable[[Request], Event]] = field(default_factory=dict)
     facts: dict[str, list[tuple[float, Fact]]] = field(default_factory=dict)
@@ -100,7 +102,7 @@ class World:
         if self.failing_saves:
             self.failing_saves -= 1
             message = "disk full"
-            raise SaveFailed(message)
+            raise SaveError(message)
         self.saved.append((state, cursor))
         self.trail.append(f"save {sum(stage.requests for stage in state.stages)}")
 
@@ -177,7 +179,7 @@ async def test_a_failing_save_sends_nothing_and_is_tried_again() -> None:
 async def test_a_disk_that_stays_full_ends_the_daemon_without_a_request() -> None:
     """Nothing was sent, and the exit code says: temporary."""
     world = World(facts=good_facts(), failing_saves=10_000)
-    with pytest.raises(SaveFailed, match="disk full"):
+    with pytest.raises(SaveError, match="disk full"):
         await world.daemon().run()
     assert not [step for step in world.trail if step.startswith("send")]
 
@@ -259,7 +261,9 @@ async def test_a_message_that_fails_is_tried_again_and_holds_up_nothing() -> Non
 async def test_a_dry_run_sends_nothing_and_says_what_it_would_have_sent() -> None:
     """The run holds with the URL in its reason."""
     world = World(facts=good_facts())
-    edges = Edges(world, world, world.save, world.send, world.tell, clock, lambda request: f"dry run: GET {request.stage}")
+    edges = Edges(
+        world, world, world.save, world.send, world.tell, clock, lambda request: f"dry run: GET {request.stage}"
+    )
     daemon = Daemon(State.begin(PLAN), None, PLAN, edges, once=True)
     assert await daemon.run() == 3
     assert daemon.state.reason == "dry run: GET asset"
@@ -277,5 +281,3 @@ async def test_nothing_happens_while_nothing_happens() -> None:
     loop.call_later(7001, daemon.stop)
     await daemon.run()
     assert saves[1] == saves[0]
-
-

@@ -39,7 +39,7 @@ async def watcher(*args: str, cwd: Path) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode(), err.decode()
 
 
-def configured(simulation: Simulation, folder: Path, **more: Any) -> Path:
+def configured(simulation: Simulation, folder: Path, **more: object) -> Path:
     """Write the kubeconfig and a configuration for this simulation."""
     kubeconfig = folder / "kubeconfig"
     simulation.write_kubeconfig(kubeconfig)
@@ -86,7 +86,9 @@ async def test_run_once_over_tls_with_no_more_rights_than_the_role_grants(tmp_pa
         assert len(simulation.requests) == len(ORDER)
         # Another window is another run: refused without the word for it.
         other = {"window": "2023-01-01T00:00:00Z,2023-01-03T00:00:00Z"}
-        code, _, err = await watcher("run", "--once", "-f", str(configured(simulation, tmp_path, **other)), cwd=tmp_path)
+        code, _, err = await watcher(
+            "run", "--once", "-f", str(configured(simulation, tmp_path, **other)), cwd=tmp_path
+        )
         assert code == 4
         assert "--new-run" in err
         assert len(simulation.requests) == len(ORDER)
@@ -156,7 +158,10 @@ async def test_a_dry_run_sends_nothing_and_writes_nothing(tmp_path: Path) -> Non
         config = configured(simulation, tmp_path)
         code, out, _ = await watcher("run", "--once", "--dry-run", "-o", "json", "-f", str(config), cwd=tmp_path)
         assert code == 3
-        assert "/model/etl/asset/repair?window=2023-01-01T00:00:00Z,2023-01-04T00:00:00Z" in json.loads(out)["run"]["reason"]
+        assert (
+            "/model/etl/asset/repair?window=2023-01-01T00:00:00Z,2023-01-04T00:00:00Z"
+            in json.loads(out)["run"]["reason"]
+        )
         assert simulation.requests == []
         assert not (tmp_path / "watcher.db").exists()
 

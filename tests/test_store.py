@@ -22,7 +22,7 @@ from watcher.core.plan import Destination, Evidence, Plan, StagePlan, StageRules
 from watcher.core.state import State
 from watcher.core.window import Window
 from watcher.errors import StateError
-from watcher.store import Busy, SaveFailed, Store, check, journal, read
+from watcher.store import BusyError, SaveError, Store, check, journal, read
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PLAN = Plan(
@@ -60,7 +60,7 @@ def test_what_was_saved_comes_back_whole(tmp_path: Path) -> None:
     assert saved.state.outbox.messages
     assert saved.cursor == "cursor-1"
     assert saved.identity == IDENTITY
-    assert [row["after"] for row in journal(tmp_path / "w.db", "asset", "2023-01-02")][0] == "requested"
+    assert journal(tmp_path / "w.db", "asset", "2023-01-02")[0]["after"] == "requested"
 
 
 def test_a_new_run_stands_beside_the_old_one(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_a_new_run_stands_beside_the_old_one(tmp_path: Path) -> None:
 def test_a_second_daemon_is_turned_away(tmp_path: Path) -> None:
     """One daemon per state file; the lock goes with its holder."""
     first = Store(tmp_path / "w.db").open()
-    with pytest.raises(Busy, match="another daemon"):
+    with pytest.raises(BusyError, match="another daemon"):
         Store(tmp_path / "w.db").open()
-    assert Busy.exit_code == 75
+    assert BusyError.exit_code == 75
     first.close()
     Store(tmp_path / "w.db").open().close()
 
@@ -158,7 +158,7 @@ def test_a_save_that_fails_writes_nothing(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "w.db") as db:
         db.execute("create trigger full before insert on journal begin select raise(abort, 'disk full'); end")
     db.close()
-    with pytest.raises(SaveFailed, match="disk full"):
+    with pytest.raises(SaveError, match="disk full"):
         store.save(state, "c", records)
     store.close()
     saved = read(tmp_path / "w.db")

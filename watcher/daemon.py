@@ -105,7 +105,9 @@ class Daemon:
             follower = None
             try:
                 await self._turn(Booted(), tasks)
-                follower = tasks.create_task(self.edges.source.follow(self._queue.put, self._saved_cursor), name="follow")
+                follower = tasks.create_task(
+                    self.edges.source.follow(self._queue.put, self._saved_cursor), name="follow"
+                )
                 await self._turns(tasks, stopped)
             finally:
                 for task in (stopped, follower):
@@ -141,7 +143,7 @@ class Daemon:
         """The next event; None when a deadline, the lazy save or the longest sleep came first."""
         if not self._queue.empty():
             return self._queue.get_nowait()
-        getter = asyncio.ensure_future(self._queue.get())
+        getter = asyncio.create_task(self._queue.get(), name="next")  # noqa: TID251  ended below, before we leave
         try:
             await asyncio.wait({getter, stopped}, timeout=self._sleep(), return_when=asyncio.FIRST_COMPLETED)
             return getter.result() if getter.done() else None
@@ -198,7 +200,7 @@ class Daemon:
             except StateError as error:
                 if pause is None:
                     raise
-                log.error("%s; trying again in %s s", error, pause)
+                log.error("%s; trying again in %s s", error, pause)  # noqa: TRY400  a full disk needs no traceback
                 await asyncio.sleep(pause)
             else:
                 self._unsaved_since = None

@@ -12,14 +12,14 @@ from watcher.errors import WatcherError
 from watcher.store import Saved
 
 
-class Refused(WatcherError):
+class RefusedError(WatcherError):
     """The run is refused; nothing was sent and nothing was written."""
 
     exit_code = 4
 
 
 def refuse_recent(plan: Plan, now: datetime) -> None:
-    """Raise Refused for a window that Kubecost itself still works on: today, yesterday, or the future.
+    """Raise RefusedError for a window that Kubecost itself still works on: today, yesterday, or the future.
 
     Ordinary runs print the lines of a repair for these days all the time, so that nothing could be proven of them.
     """
@@ -29,7 +29,7 @@ def refuse_recent(plan: Plan, now: datetime) -> None:
             f"window: {plan.window} reaches into yesterday, today or the future, which Kubecost rewrites by itself;"
             f" end it at {rfc3339(yesterday)} or earlier, or give --force"
         )
-        raise Refused(message)
+        raise RefusedError(message)
 
 
 def identity(plan: Plan) -> dict[str, Any]:
@@ -38,15 +38,17 @@ def identity(plan: Plan) -> dict[str, Any]:
 
 
 def refuse_other_run(saved: Saved, plan: Plan, path: str) -> None:
-    """Raise Refused if the state file holds a run that this configuration does not describe."""
+    """Raise RefusedError if the state file holds a run that this configuration does not describe."""
     wanted = identity(plan)
     differing = [key for key, value in wanted.items() if saved.identity.get(key) != value]
     if not differing:
         return
     kind = "a finished" if saved.state.status in ENDED_RUN else "an unfinished"
-    told = "; ".join(f"{key} is {_short(saved.identity.get(key))} there, {_short(wanted[key])} here" for key in differing)
+    told = "; ".join(
+        f"{key} is {_short(saved.identity.get(key))} there, {_short(wanted[key])} here" for key in differing
+    )
     message = f"{path}: the state file holds {kind} run with another {' and '.join(differing)} ({told}); give --new-run"
-    raise Refused(message)
+    raise RefusedError(message)
 
 
 def _short(value: object) -> str:

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BufferedIOBase, BufferedReader
+from pathlib import Path
 from typing import cast
 
 from watcher.core.events import CaughtUp, DeadlineReached, Event, LogRead
@@ -31,7 +32,7 @@ SNIFFED = 64 * 1024
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class UnreadableLog(WatcherError):
+class UnreadableLogError(WatcherError):
     """The log cannot be opened at all."""
 
     exit_code = 2
@@ -51,7 +52,7 @@ class Replay:
         self._now = NO_TIME
 
     def read(self, paths: Iterable[str]) -> State:
-        """Read every log in order. Raises UnreadableLog if one cannot be opened; then nothing was read."""
+        """Read every log in order. Raises UnreadableLogError if one cannot be opened; then nothing was read."""
         sources = [(path, _open(path)) for path in paths]
         self._step(CaughtUp(NO_TIME))
         for path, source in sources:
@@ -82,7 +83,7 @@ class Replay:
             self.warnings.append(f"{path}: the last line is cut off; it was not counted")
 
     def _chunks(self, path: str, source: Log) -> Iterator[bytes]:
-        """The log in pieces; ``read1`` gives what there is of a compressed log before it says that the end is missing."""
+        """The log in pieces; ``read1`` gives what there is of a compressed log before it says that its end is missing."""
         try:
             while chunk := source.read1(CHUNK):
                 yield chunk
@@ -121,14 +122,14 @@ class Replay:
 def _open(path: str) -> Log:
     """A log to read from: ``-`` is stdin; gzip is recognised by its first bytes, whatever the name."""
     if path == "-":
-        return cast(BufferedReader, sys.stdin.buffer)
+        return cast("BufferedReader", sys.stdin.buffer)
     try:
-        source = cast(BufferedReader, open(path, "rb", buffering=CHUNK))  # noqa: SIM115  closed by read()
+        source = cast("BufferedReader", Path(path).open("rb", buffering=CHUNK))  # noqa: SIM115  closed by read()
         magic = source.read(2)
         source.seek(0)
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror}); give the path of a recorded log, or - for stdin"
-        raise UnreadableLog(message) from error
+        raise UnreadableLogError(message) from error
     return _Gunzipped(source) if magic == b"\x1f\x8b" else source
 
 

@@ -58,7 +58,7 @@ Watch = Callable[[State], None]
 async def run(config: Config, profile: Profile, plan: Plan, choices: Choices, watch: Watch | None = None) -> Outcome:
     """Run the daemon until it ends by itself or by a signal.
 
-    Raises Refused before anything was sent or written, ConfigError and StateError for what the operator must mend.
+    Raises RefusedError before anything was sent or written, ConfigError and StateError for what the operator must mend.
     """
     saved, store = _open_state(config, plan, choices)
     try:
@@ -282,5 +282,3 @@ def _signals(daemon: Daemon) -> Iterator[list[int]]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-

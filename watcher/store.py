@@ -1,9 +1,9 @@
 """The state file: SQLite, one transaction per step.
 
-A step's state, its journal, the cursor of the log and the outbox are written together or not at all, and are on the disk
-(``synchronous=FULL``) before ``save`` returns; only then does the daemon act. A file that is damaged, or was written by a
-newer version or by another program, is refused and left as it was. One daemon per file: an OS lock beside it, which the
-kernel drops with the process.
+A step's state, its journal, the cursor of the log and the outbox are written together or not at all, and are on the
+disk (``synchronous=FULL``) before ``save`` returns; only then does the daemon act. A file that is damaged, or was
+written by a newer version or by another program, is refused and left as it was. One daemon per file: an OS lock beside
+it, which the kernel drops with the process.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ create table outbox (run integer not null, number integer not null, message text
 """
 
 
-class Busy(StateError):
+class BusyError(StateError):
     """Another daemon works with this state file."""
 
     exit_code = 75
 
 
-class SaveFailed(StateError):
+class SaveError(StateError):
     """A step could not be written (disk full, read-only); nothing of it was. Trying again may help."""
 
     exit_code = 75
@@ -72,7 +72,7 @@ class Store:
     def open(self) -> Self:
         """Lock and open the file, creating it if it is absent.
 
-        Raises Busy if another daemon holds it, StateError if it is not ours, newer than this program, or damaged.
+        Raises BusyError if another daemon holds it, StateError if it is not ours, newer than this program, or damaged.
         """
         self._take_lock()
         try:
@@ -120,7 +120,7 @@ class Store:
         self.save(state, None, ())
 
     def save(self, state: State, cursor: str | None, records: Iterable[Record]) -> None:
-        """Write one step. Raises SaveFailed if it could not be written; then nothing of it was."""
+        """Write one step. Raises SaveError if it could not be written; then nothing of it was."""
         db = self._connection()
         with _transaction(db, self.path):
             db.execute("update run set state=?, cursor=? where number=?", (_dump(state), cursor, self._number))
@@ -154,7 +154,7 @@ class Store:
         except BlockingIOError as error:
             self.close()
             message = f"{self.path}: another daemon works with this state file; stop it or give another state.path"
-            raise Busy(message) from error
+            raise BusyError(message) from error
         except OSError as error:
             message = f"{self.path}: the state file cannot be used ({error.strerror}); make its folder writable"
             raise StateError(message) from error
@@ -242,7 +242,7 @@ def _transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
         if db.in_transaction:
             db.execute("rollback")
         message = f"{path}: the state could not be saved ({error}); is the disk full or read-only?"
-        raise SaveFailed(message) from error
+        raise SaveError(message) from error
 
 
 def _unusable(path: Path, error: Exception) -> StateError:

@@ -1,4 +1,4 @@
-"""What people see: the stage × day grid, live on a terminal, plain lines elsewhere. All of it from the status document."""
+"""What people see: the grid of stages and days, live on a terminal, plain elsewhere; all from the status document."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ MARKS = {
 INFERRED = ("▒", "green")  # concluded, not seen
 STYLES = {"done": "green", "failed": "red", "held": "yellow", "running": "cyan", "aborted": "red", "paused": "yellow"}
 REDRAW_EVERY = 0.125  # seconds
+IN_MINUTES_FROM = 600  # seconds a day; slower rates are told in minutes
 CELLS = 60  # days in one row of the grid; more are shown in buckets
 
 
@@ -56,6 +57,7 @@ class Drawing:
         self._drawn = 0.0
 
     def __call__(self, document: Document) -> None:
+        """Redraw."""
         self._screen.update(grid(document), refresh=True)
 
     def throttled(self, view: Callable[[State], Document]) -> Callable[[State], None]:
@@ -145,7 +147,7 @@ def _rate(stage: Document) -> str:
     seconds = (_moment(max(ends)) - _moment(stage["started_at"])).total_seconds() / len(ends)
     if seconds <= 0:
         return ""
-    return f"{seconds:.0f} s/day" if seconds < 600 else f"{seconds / 60:.0f} min/day"
+    return f"{seconds:.0f} s/day" if seconds < IN_MINUTES_FROM else f"{seconds / 60:.0f} min/day"
 
 
 def _eta(stamp: str | None) -> str:
@@ -166,5 +168,7 @@ def _log_line(document: Document) -> str:
     if log["gaps"]:
         parts.append(f"{len(log['gaps'])} gaps")
     if document["notifications"]["pending"] or document["notifications"]["failed"]:
-        parts.append(f"messages: {document['notifications']['pending']} pending, {document['notifications']['failed']} failed")
+        parts.append(
+            f"messages: {document['notifications']['pending']} pending, {document['notifications']['failed']} failed"
+        )
     return ", ".join(parts)

@@ -45,7 +45,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @global_options
 def cli() -> None:
-    """An unattended repair daemon for Kubecost: it reads the log, knows when a stage is done, requests the next.
+    r"""An unattended repair daemon for Kubecost: it reads the log, knows when a stage is done, requests the next.
 
     \b
     Exit codes: 0 done, 1 the run failed, 2 usage, 3 finished but some days are skipped, empty, unclear or

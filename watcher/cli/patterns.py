@@ -26,7 +26,9 @@ def test(settings: Settings, log: str | None, profile: str | None, *, print_miss
     from watcher.patterncheck import as_document, as_text, check_patterns
     from watcher.profile import load_profile
 
-    reports = [check_patterns(load_profile(name), log, print_missed=print_missed) for name in _chosen(settings, profile)]
+    reports = [
+        check_patterns(load_profile(name), log, print_missed=print_missed) for name in _chosen(settings, profile)
+    ]
     if settings.output == "json":
         documents = [as_document(report) for report in reports]
         click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False, indent=2))

@@ -51,7 +51,9 @@ def simulate(
     settings.log()
     with tempfile.TemporaryDirectory(prefix="watcher-") as folder:
         try:
-            return asyncio.run(_serve(simulation, Path(folder)) if serve else _drive(settings, simulation, Path(folder)))
+            return asyncio.run(
+                _serve(simulation, Path(folder)) if serve else _drive(settings, simulation, Path(folder))
+            )
         except KeyboardInterrupt:
             return 130
 
@@ -128,7 +130,9 @@ def _told(simulation: Simulation, wrong: list[str]) -> list[str]:
     for request in simulation.requests:
         done = ", ".join(f"{stage} {len(days)}" for stage, days in request.finished.items() if days) or "nothing"
         taken = "accepted" if request.accepted else f"HTTP {request.status}"
-        lines.append(f"{request.number:>3}  {request.at:%H:%M:%S}  {request.target}  {taken}; truly done by then: {done}")
+        lines.append(
+            f"{request.number:>3}  {request.at:%H:%M:%S}  {request.target}  {taken}; truly done by then: {done}"
+        )
     lines += [f"WRONG: {problem}" for problem in wrong]
     lines.append(f"verdict: {'NOT as the scenario demands' if wrong else 'as the scenario demands'}")
     return lines

@@ -18,7 +18,7 @@ WATCH_EVERY = 2.0  # seconds
 TIMEOUT = 10.0  # seconds
 
 
-class Unreachable(WatcherError):
+class UnreachableError(WatcherError):
     """The daemon did not answer."""
 
     exit_code = 75
@@ -62,7 +62,7 @@ def _from_daemon(url: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         message = f"{target}: no status from there ({reason}); is the daemon running?"
-        raise Unreachable(message) from error
+        raise UnreachableError(message) from error
     return document
 
 
