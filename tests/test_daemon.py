@@ -196,7 +196,7 @@ async def test_silence_is_unclear_and_ends_once_with_3() -> None:
 
 
 async def test_silence_that_was_not_heard_proves_nothing() -> None:
-    """When the source cannot confirm, neither quiet nor unclear is concluded, however long it takes; people are told."""
+    """When the source cannot confirm, neither quiet nor unclear is concluded, however long it takes; it is told."""
     world = World(facts=good_facts())
     daemon = world.daemon(once=False)
     asyncio.get_running_loop().call_later(4020, setattr, world, "deaf", True)

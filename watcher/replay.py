@@ -83,7 +83,7 @@ class Replay:
             self.warnings.append(f"{path}: the last line is cut off; it was not counted")
 
     def _chunks(self, path: str, source: Log) -> Iterator[bytes]:
-        """The log in pieces; ``read1`` gives what there is of a compressed log before it says that its end is missing."""
+        """The log in pieces; ``read1`` gives what there is of a compressed log before it misses the end."""
         try:
             while chunk := source.read1(CHUNK):
                 yield chunk
