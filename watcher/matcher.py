@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from watcher.core.events import Epoch, Fact, LogRead
 from watcher.core.facts import FieldError
 from watcher.profile import Profile
 from watcher.sources import LinesRead, RawLine
+
+log = logging.getLogger("watcher")
 
 MAX_MATCHED = 64 << 10  # bytes of a line that are looked at; a progress line has some hundred
 TIMEOUT = 0.1  # seconds that one pattern may spend on one line
@@ -76,13 +79,25 @@ class Matcher:
                     continue
                 fact = pattern.fact(envelope, found, when, stamped_by_runtime=runtime_at is not None)
             except TimeoutError:
-                self.timeouts[pattern.id] += 1
+                self._report_timeout(pattern.id)
             except FieldError as error:
                 problem, failed = str(error), failed or pattern.id
             else:
                 return Reading(envelope, when, fact, pattern.id)
         near = problem is not None or any(anchor in message for anchor in self.profile.anchors)
         return Reading(envelope, when, None, failed, near_miss=near, problem=problem)
+
+    def _report_timeout(self, pattern: str) -> None:
+        """Count it, and tell it the first time and then ever more rarely: a flood of lines must not become two."""
+        self.timeouts[pattern] += 1
+        times = self.timeouts[pattern]
+        if times & (times - 1) == 0:
+            log.warning(
+                "pattern %s did not come to an end within %g s on a line (%d so far); that line counts as not matched",
+                pattern,
+                self._timeout,
+                times,
+            )
 
     def read_lines(self, read: LinesRead) -> LogRead:
         """Read lines in order of arrival: their facts, and the counts that go with them."""

@@ -90,7 +90,7 @@ def grid(document: Document) -> RenderableType:
     head = Text.assemble(
         (run["name"], "bold"),
         "  ",
-        f"{run['window']['start'][:10]} .. {run['window']['end'][:10]}",
+        f"[{run['window']['start'][:10]}, {run['window']['end'][:10]})",
         "  ",
         (run["state"], STYLES.get(run["state"], "")),
     )

@@ -126,6 +126,8 @@ async def _run(config_path: Path, simulation: Simulation, watch: object) -> Outc
 
 def _told(simulation: Simulation, wrong: list[str]) -> list[str]:
     """What the simulated Kubecost saw, and the verdict."""
+    from watcher.core.turn import spell
+
     lines = [f"scenario {simulation.scenario.name}: {simulation.scenario.description}"]
     for request in simulation.requests:
         done = ", ".join(f"{stage} {len(days)}" for stage, days in request.finished.items() if days) or "nothing"
