@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import takewhile
 from typing import Final
 
 from watcher.core.lines import SECOND, floor_second, split_stamp
@@ -147,9 +148,18 @@ class Trail:
             self._count -= len(self._places.popleft().keys)
             self._places[0].before = None
 
-    def holds(self, key: Key) -> bool:
-        """Whether this line was delivered, as far back as is remembered."""
-        return self.here.last == key or any(key in place.keys for place in self.here.chain())
+    def holds(self, key: Key, since: Place | None = None) -> bool:
+        """Whether this line was delivered (after ``since`` only), as far back as is remembered."""
+        if since is None and self.here.last == key:
+            return True
+        return any(key in place.keys for place in self._places_after(since))
+
+    def passed(self, ns: int, since: Place | None) -> bool:
+        """Whether a line with this stamp or a newer one was delivered after ``since``."""
+        return any(place.keys and max(place.keys)[0] >= ns for place in self._places_after(since))
+
+    def _places_after(self, since: Place | None) -> Iterator[Place]:
+        return takewhile(lambda place: place is not since, self.here.chain())
 
     def resume(self) -> Resumption:
         """How to read on in the log of the same container."""

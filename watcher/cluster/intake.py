@@ -1,0 +1,100 @@
+"""From the bytes of one answer of the log API to delivered lines."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+from watcher.cluster.life import Life
+from watcher.cluster.telling import Teller
+from watcher.core.lines import LineSplitter, moment_of, split_stamp
+from watcher.core.resume import Resumption, Sieve
+
+# With what the kubelet's own errors begin; it writes them into the body of an answer that is a 200 already.
+KUBELET_ERRORS: Final = (
+    b"failed to create fsnotify watcher",
+    b"failed to watch file",
+    b"failed to try resolving symlinks",
+    b"failed to get parse function",
+    b"failed to open log file",
+    b"unable to retrieve container logs",
+    b"rpc error: code =",
+    b"context canceled",
+    b"context cancelled",
+    b"unexpected stream type",
+)
+_TOLD: Final = 200  # bytes of a text that is told to people
+
+Admit = Callable[[datetime], Awaitable[bool]]
+
+
+class Elsewhere(Exception):
+    """The answer is the log of another life than the one that was asked for."""
+
+
+class Intake:
+    """Takes the bytes of one answer and delivers the lines that were not delivered before.
+
+    ``admit`` is asked once, with the stamp of the first new line, when the line that had been delivered last did not
+    come back before it: the log was rotated, or it is another life's (False).
+    """
+
+    def __init__(self, life: Life, teller: Teller, resumption: Resumption, admit: Admit) -> None:
+        self._life = life
+        self._teller = teller
+        self._admit: Admit | None = admit
+        self._splitter = LineSplitter()
+        self._sieve = Sieve(resumption)
+        self._strays_told = False
+        self.delivered = 0
+        self.remark: str | None = None
+
+    async def take(self, data: bytes, now: float) -> None:
+        """Deliver what these bytes complete. Raises Elsewhere, and Trouble where ``admit`` does."""
+        fresh = self._sieve.sift(self._splitter.feed(data))
+        if fresh:
+            if not self._sieve.anchored and self._admit is not None:
+                if not await self._admit(moment_of(fresh[0][0][0])):
+                    raise Elsewhere
+                self._admit = None
+            await self._teller.lines(self._life, fresh, now)
+            self.delivered += len(fresh)
+        if self._sieve.strays:
+            await self._explain(self._sieve.strays)
+            self._sieve.strays = []
+
+    @property
+    def tail(self) -> bytes:
+        """The half line that the answer ended in; empty where there is none."""
+        rest = self._splitter.rest
+        return rest if split_stamp(rest)[0] is not None else b""
+
+    async def take_tail(self, now: float) -> None:
+        """Deliver the half line as a line: the container ended without writing its newline."""
+        await self.take(b"\n", now)
+
+    def end(self) -> str | None:
+        """What the kubelet said in place of more log, None where it said nothing: to be asked at the end."""
+        rest = self._splitter.rest
+        if rest and not self.tail:
+            self.remark = tell(rest)
+        return self.remark
+
+    async def _explain(self, strays: list[bytes]) -> None:
+        for text in strays:
+            if is_kubelet_error(text):
+                self.remark = tell(text)
+            elif not self._strays_told:
+                self._strays_told = True
+                await self._teller.gap(f"a text without the runtime's stamp stood in the log: {tell(text)}", self._life)
+
+
+def is_kubelet_error(text: bytes) -> bool:
+    """Whether an unstamped text is a known error of the kubelet or the container runtime."""
+    return text.startswith(KUBELET_ERRORS)
+
+
+def tell(text: bytes) -> str:
+    """A piece of a text, for people."""
+    return " ".join(text[:_TOLD].decode("utf-8", "backslashreplace").split())

@@ -1,0 +1,75 @@
+"""One life of the followed container, and the place in its log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from watcher.cluster.pods import Pod
+from watcher.core.events import Epoch
+from watcher.core.resume import Key, Place, Trail
+
+
+@dataclass(slots=True)
+class Life:
+    """What is known of the life that is read. ``pod`` is None until it was seen by this process."""
+
+    pod_name: str
+    pod_uid: str
+    container_id: str
+    trail: Trail = field(default_factory=Trail)
+    pod: Pod | None = None
+    confirmed: float = 0.0  # when the API last said that its log is the one served (seconds of the loop)
+    noted: bool = False  # a cursor in this life was handed out
+    ready: bool = False  # was told to be ready
+    done: bool = False  # it has ended, and its log was read to the end or given up with a gap
+    refusals: int = 0  # how often the kubelet had an error in place of its log, after it ended
+    suspect: Key | None = None  # a line that a look has seen and a reconnect did not bring
+    rewind: int | None = None  # the stamp to read on from, where the node's clock stepped back too far
+    last_text: bytes = b""  # of the last delivered line
+
+    @classmethod
+    def of(cls, pod: Pod, now: float, before: Trail | None = None) -> Life:
+        """The life that the pod serves now."""
+        return cls(pod.name, pod.uid, pod.container_id or "", before or Trail(), pod, now)
+
+    @property
+    def epoch(self) -> Epoch:
+        """Its name in the words of the core."""
+        return Epoch(self.pod_uid, self.container_id)
+
+    def is_served_by(self, pod: Pod) -> bool:
+        """Whether the log that the API serves for this pod is this life's."""
+        return (pod.uid, pod.container_id) == (self.pod_uid, self.container_id)
+
+    def cursor(self, place: Place) -> Cursor:
+        """The cursor at a place of its log."""
+        return Cursor(self.pod_name, self.pod_uid, self.container_id, place)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the log of one life of the container."""
+
+    pod: str
+    uid: str
+    container: str
+    place: Place
+
+    def dump(self) -> str:
+        """As text; ``restore`` reads it."""
+        named = {"source": "kubernetes", "pod": self.pod, "uid": self.uid, "container": self.container}
+        return json.dumps(named | {"place": self.place.dump()})
+
+
+def restore(text: str, now: float) -> Life:
+    """The life whose log a dumped cursor lies in. ValueError where ``text`` is no cursor of this source."""
+    known = json.loads(text)
+    if not isinstance(known, dict) or known.get("source") != "kubernetes":
+        raise ValueError("it is not of a Kubernetes log")
+    try:
+        pod, uid, container = (str(known[name]) for name in ("pod", "uid", "container"))
+        trail = Trail.load(str(known["place"]), now)
+    except KeyError as error:
+        raise ValueError(f"it lacks {error}") from error
+    return Life(pod, uid, container, trail, noted=True)

@@ -1,0 +1,242 @@
+"""Talks HTTP to the Kubernetes API: raw JSON and raw bytes, nothing else.
+
+The client library is used for what it is good at (configuration, tokens, TLS) through ``param_serialize`` and
+``call_api`` only. Its generated log method, its ``Watch`` and its models stay out: they lose lines, and refuse pods.
+The transport is ours: keepalive, no limit of connections, nothing from the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.config.config_exception import ConfigException
+
+from watcher import __version__
+from watcher.cluster import login
+from watcher.cluster.api import LogStream, Query, Silence, Trouble
+from watcher.cluster.rhythm import Rhythm
+from watcher.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+OK: Final = 200
+NO_CONTENT: Final = 204
+UNAUTHORIZED: Final = 401
+REDIRECTS: Final = 300
+
+_BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError, ConfigException)
+_LONGEST_ERROR: Final = 64 * 1024
+_KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 60_000))
+
+
+class _Client:
+    """One session with the credentials it was made with; outlives its replacement until its last answer is closed."""
+
+    def __init__(self, api: ApiClient) -> None:
+        self._api: Any = api
+        self._uses = 0
+        self._retired = False
+
+    async def send(self, path: str, query: Query, limits: aiohttp.ClientTimeout) -> _Answer:
+        headers = {"Accept": "application/json, */*", "Accept-Encoding": "identity"}
+        request = await self._api.param_serialize(
+            "GET", path, query_params=list(query), header_params=headers, auth_settings=["BearerToken"]
+        )
+        self._uses += 1
+        try:
+            return _Answer(self, (await self._api.call_api(*request, _request_timeout=limits)).response)
+        except BaseException:
+            await self.release()
+            raise
+
+    async def release(self) -> None:
+        self._uses -= 1
+        await self._close_if_unused()
+
+    async def retire(self) -> None:
+        self._retired = True
+        await self._close_if_unused()
+
+    async def _close_if_unused(self) -> None:
+        if self._retired and not self._uses:
+            await self._api.close()
+
+
+class _Answer:
+    """An answer whose body is still to be read."""
+
+    def __init__(self, client: _Client, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+        self._client: _Client | None = client
+
+    async def close(self) -> None:
+        """Give the connection up. May be called twice."""
+        self.response.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.release()
+
+
+class ClusterApi:
+    """``Api`` over HTTP, with credentials that are renewed when the server no longer takes them."""
+
+    def __init__(self, kubeconfig: Path | None, context: str | None, rhythm: Rhythm) -> None:
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._rhythm = rhythm
+        self._client: _Client | None = None
+        self._stale = False
+        self._lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Read the configuration; raises ConfigError where the operator must act."""
+        await self._usable()
+
+    async def close(self) -> None:
+        """Give up all connections but open streams; those keep theirs until they are closed."""
+        client, self._client, self._stale = self._client, None, False
+        if client is not None:
+            await client.retire()
+
+    async def get(self, path: str, query: Query = ()) -> dict[str, Any]:
+        """One object or list, raw: the library's models refuse odd but legal pods."""
+        answer = await self._request(path, query, aiohttp.ClientTimeout(total=self._rhythm.answer))
+        try:
+            found = json.loads(await answer.response.read())
+        except _BROKEN as error:
+            raise Trouble(f"GET {path}: the answer cannot be read: {_say(error)}", answer.response.status) from error
+        finally:
+            await answer.close()
+        if not isinstance(found, dict):
+            raise Trouble(f"GET {path}: the answer is no object", answer.response.status)
+        return found
+
+    async def log(self, namespace: str, pod: str, query: Query) -> LogStream:
+        """Open the log of a pod; the answer is checked to be a text before a byte of it is taken for log."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        rhythm = self._rhythm
+        limits = aiohttp.ClientTimeout(
+            total=None, connect=rhythm.connect * 1.5, sock_connect=rhythm.connect, sock_read=rhythm.sock_read
+        )
+        answer = await self._request(path, query, limits)
+        response = answer.response
+        if response.status == NO_CONTENT or response.content_type in {"text/html", "application/json"}:
+            await answer.close()
+            kind = "nothing (is the pod scheduled?)" if response.status == NO_CONTENT else response.content_type
+            raise Trouble(f"GET {path}: {response.status} with {kind} where a log was expected", response.status)
+        return _HttpLog(answer, rhythm.sock_read)
+
+    async def _request(self, path: str, query: Query, limits: aiohttp.ClientTimeout) -> _Answer:
+        """An answer of status 2xx. A 401 for *us* renews the credentials and is tried once more."""
+        answer = await self._send(path, query, limits)
+        if answer.response.status == UNAUTHORIZED:
+            trouble = await _refusal(path, answer)
+            if "pods/log" in trouble.cause.removeprefix(f"GET {path}"):
+                raise trouble  # the kubelet refused the API server, not us
+            log.info("401 from the API: reading the credentials again")
+            self._stale = True
+            answer = await self._send(path, query, limits)
+        if not OK <= answer.response.status < REDIRECTS:
+            raise await _refusal(path, answer)
+        return answer
+
+    async def _send(self, path: str, query: Query, limits: aiohttp.ClientTimeout) -> _Answer:
+        try:
+            async with asyncio.timeout(self._rhythm.answer):
+                client = await self._usable()
+                return await client.send(path, query, limits)
+        except ConfigError as error:
+            raise Trouble(str(error)) from error
+        except _BROKEN as error:
+            # A certificate that is not taken may have been renewed on our disk, or the CA was.
+            self._stale = self._stale or isinstance(error, (ssl.SSLError, aiohttp.ClientSSLError))
+            raise Trouble(f"GET {path}: {_say(error)}") from error
+
+    async def _usable(self) -> _Client:
+        async with self._lock:
+            if self._client is None or self._stale:
+                fresh = _Client(await self._connect())
+                await self.close()
+                self._client = fresh
+            return self._client
+
+    async def _connect(self) -> ApiClient:
+        configuration = await login.load(self._kubeconfig, self._context)
+        try:
+            api = ApiClient(configuration)
+        except OSError as error:  # includes ssl.SSLError
+            where = self._kubeconfig or "the configuration of the cluster"
+            raise ConfigError(f"{where}: its certificates cannot be loaded ({error}); renew them") from error
+        api.user_agent = f"kubecost-repair-watcher/{__version__}"
+        connector = aiohttp.TCPConnector(limit=0, ssl=api.rest_client.ssl_context, socket_factory=_socket)
+        api.rest_client.pool_manager = aiohttp.ClientSession(
+            connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=2**20
+        )
+        return api
+
+
+class _HttpLog:
+    """One answer of the log API over HTTP."""
+
+    def __init__(self, answer: _Answer, patience: float) -> None:
+        self._answer = answer
+        self._patience = patience
+
+    async def read(self) -> bytes:
+        try:
+            return await self._answer.response.content.readany()
+        except aiohttp.SocketTimeoutError as error:
+            raise Silence(f"nothing came for {self._patience:g} s") from error
+        except _BROKEN as error:
+            raise Trouble(f"the connection broke: {_say(error)}") from error
+
+    async def close(self) -> None:
+        await self._answer.close()
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that notices a peer that died without a word: nothing else does on a silent stream."""
+    family, kind, protocol = address[:3]
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):  # not every system has all of them
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
+
+
+async def _refusal(path: str, answer: _Answer) -> Trouble:
+    """What an answer that is no success says, in one line."""
+    response = answer.response
+    try:
+        body = await response.content.read(_LONGEST_ERROR)
+    except _BROKEN as error:
+        body = _say(error).encode()
+    finally:
+        await answer.close()
+    wait = response.headers.get("Retry-After", "")
+    cause = f"GET {path}: {response.status} {_message(body)}".rstrip()
+    return Trouble(cause, response.status, float(wait) if wait.isdecimal() else None)
+
+
+def _message(body: bytes) -> str:
+    try:
+        status = json.loads(body)
+    except ValueError:
+        status = None
+    text = status.get("message") if isinstance(status, dict) else body.decode("utf-8", "replace")
+    return " ".join(str(text or "").split())[:300]
+
+
+def _say(error: BaseException) -> str:
+    told = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+    return " ".join(str(error).split()) or told
