@@ -9,18 +9,12 @@ from aiohttp import web
 
 from watcher.simulator.cluster import Cluster
 from watcher.simulator.faults import Answer, Cut, Faults
-from watcher.simulator.framing import Framing
-from watcher.simulator.log_options import LogOptions, log_options
-from watcher.simulator.objects import Container, Life, Pod
-from watcher.simulator.status import Refusal, not_found, status_body
+from watcher.simulator.log_options import log_options
+from watcher.simulator.log_reading import LogBody, life_asked_for
+from watcher.simulator.status import Refusal, status_body
 
 CHUNK = 32 * 1024
 """A kubelet sends a backlog in pieces of this size, wherever lines end."""
-
-_WAITING_TEXTS = {
-    "ErrImagePull": "image can't be pulled",
-    "ImagePullBackOff": "trying and failing to pull image",
-}
 
 
 class LogApi:
@@ -37,42 +31,14 @@ class LogApi:
         if fault := self._faults.next_log_answer():
             return await wrong_answer(request, fault)
         options = log_options(request.query, pod_name, self._cluster.clock())
-        pod = self._cluster.pods.get(pod_name)
-        if pod is None:
-            raise not_found("", "pods", pod_name)
-        container = _container(pod, options.container)
-        if not pod.scheduled:
+        life = life_asked_for(self._cluster, pod_name, options)
+        if life is None:
             return web.Response(status=204)
-        life = _life(pod, container, previous=options.previous)
         sink = await Sink.begin(request, self._faults.next_log_cut())
-        if life.collected:
-            await sink.write(f"unable to retrieve container logs for {life.container_id}".encode())
-        else:
-            await self._deliver(life, options, sink)
+        body = LogBody(self._cluster, life, options, self._end_delay)
+        while sink.open and (content := await body.next()):
+            await sink.write(content)
         return await sink.end()
-
-    async def _deliver(self, life: Life, options: LogOptions, sink: Sink) -> None:
-        framing = Framing(
-            timestamps=options.timestamps,
-            since=options.since,
-            limit=options.limit,
-            zone_minutes=self._cluster.zone_minutes,
-        )
-        reader = life.log.open()
-        if options.tail is not None:
-            reader.keep_last(options.tail)
-        follow = options.follow and life.death is None
-        while sink.open:
-            records = reader.take()
-            if records:
-                await sink.write(b"".join(map(framing.frame, records)))
-                if framing.exhausted:
-                    return
-            elif not follow:
-                return
-            elif not await reader.more():
-                await asyncio.sleep(self._end_delay)
-                return
 
 
 class Sink:
@@ -140,31 +106,6 @@ def _check_accept(accept: str) -> None:
     if not kinds & served:
         listed = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
         raise Refusal(406, f"only the following media types are accepted: {listed}")
-
-
-def _container(pod: Pod, name: str | None) -> Container:
-    if name is None:
-        if len(pod.containers) == 1:
-            return next(iter(pod.containers.values()))
-        listed = " ".join(pod.containers)
-        message = f"a container name must be specified for pod {pod.name}, choose one of: [{listed}]"
-        raise Refusal(400, message)
-    if name not in pod.containers:
-        raise Refusal(400, f"container {name} is not valid for pod {pod.name}")
-    return pod.containers[name]
-
-
-def _life(pod: Pod, container: Container, *, previous: bool) -> Life:
-    """Which life's log it is: the order of these cases is the kubelet's."""
-    if previous:
-        if container.last_dead is None:
-            raise Refusal(400, f'previous terminated container "{container.name}" in pod "{pod.name}" not found')
-        return container.last_dead
-    if container.life is None:
-        reason = container.waiting or "ContainerCreating"
-        text = _WAITING_TEXTS.get(reason, reason)
-        raise Refusal(400, f'container "{container.name}" in pod "{pod.name}" is waiting to start: {text}')
-    return container.life
 
 
 async def wrong_answer(request: web.Request, fault: Answer) -> web.StreamResponse:
