@@ -7,8 +7,8 @@ import logging
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from watcher.daemon import Daemon, Edges, Save
 from watcher.errors import ConfigError
 from watcher.kubecost import Endpoint, RepairRequester
 from watcher.matcher import Matcher
-from watcher.store import Saved, Store
+from watcher.store import Saved, Store, read
 
 if TYPE_CHECKING:
     from watcher.config import Config
@@ -58,14 +58,24 @@ Watch = Callable[[State], None]
 async def run(config: Config, profile: Profile, plan: Plan, choices: Choices, watch: Watch | None = None) -> Outcome:
     """Run the daemon until it ends by itself or by a signal.
 
-    Raises RefusedError before anything was sent or written, ConfigError and StateError for what the operator must mend.
+    Raises RefusedError before anything was sent or written, ConfigError and StateError for what the operator must mend;
+    what can be found wrong without writing is found before the state file is made.
     """
-    saved, store = _open_state(config, plan, choices)
-    try:
-        return await _run(config, profile, plan, choices, saved, store, watch)
-    finally:
+    _refuse(config, plan, choices)
+    face = _Face(State.begin(plan), clock.now())
+    async with AsyncExitStack() as stack:
+        edges = await _edges(config, profile, choices, stack)
+        await stack.enter_async_context(_web(config, face))
+        saved, store = _open_state(config, plan, choices)
         if store is not None:
-            store.close()
+            stack.callback(store.close)
+        state, cursor = (saved.state, saved.cursor) if saved is not None else (State.begin(plan), None)
+        face.daemon = daemon = Daemon(state, cursor, plan, replace(edges, save=_saver(store)), once=choices.once)
+        if watch is not None:
+            daemon.watchers.append(watch)
+        with _signals(daemon) as received:
+            code = await daemon.run()
+        return Outcome(128 + received[0] if received else code, daemon.state)
 
 
 def endpoints(config: Config, profile: Profile) -> dict[str, Endpoint]:
@@ -89,78 +99,52 @@ def requester(config: Config, profile: Profile) -> RepairRequester:
 # ---- the parts ------------------------------------------------------------------------------------------------------
 
 
+def _refuse(config: Config, plan: Plan, choices: Choices) -> None:
+    """Raise what speaks against this run, before anything is opened for writing."""
+    path = config.state_path
+    saved = None if choices.new_run or not path.exists() else read(path)
+    if saved is not None:
+        preflight.refuse_other_run(saved, plan, str(path))
+    elif not choices.force:
+        preflight.refuse_recent(plan, clock.now())
+
+
 def _open_state(config: Config, plan: Plan, choices: Choices) -> tuple[Saved | None, Store | None]:
     """The saved run to go on with, and the store; a dry run reads the state file and never writes it."""
     path = config.state_path
     if choices.dry_run:
-        from watcher.store import read
-
-        saved = None if choices.new_run or not path.exists() else read(path)
-        return _agreeing(saved, plan, choices, str(path)), None
-    exists = path.exists()
-    if not exists:
-        _refuse(plan, choices)
+        return None if choices.new_run or not path.exists() else read(path), None
     store = Store(path).open()
     try:
-        saved = _agreeing(store.load(), plan, choices, str(path))
+        saved = None if choices.new_run else store.load()
         if saved is None:
-            if exists:
-                _refuse(plan, choices)
             store.begin(preflight.identity(plan), State.begin(plan))
+        else:
+            preflight.refuse_other_run(saved, plan, str(path))
     except BaseException:
         store.close()
         raise
     return saved, store
 
 
-def _agreeing(saved: Saved | None, plan: Plan, choices: Choices, path: str) -> Saved | None:
-    if saved is None or choices.new_run:
-        return None
-    preflight.refuse_other_run(saved, plan, path)
-    return saved
-
-
-def _refuse(plan: Plan, choices: Choices) -> None:
-    if not choices.force:
-        preflight.refuse_recent(plan, clock.now())
-
-
-async def _run(
-    config: Config,
-    profile: Profile,
-    plan: Plan,
-    choices: Choices,
-    saved: Saved | None,
-    store: Store | None,
-    watch: Watch | None,
-) -> Outcome:
+async def _edges(config: Config, profile: Profile, choices: Choices, stack: AsyncExitStack) -> Edges:
+    """Everything outside, made and checked; what must be closed is left to ``stack``."""
     from watcher.notify import Notifier
 
     notifier = Notifier(config.destinations())
     if problems := notifier.problems():
         raise ConfigError(*(f"{config.source}: notify: {problem}" for problem in problems))
     requests = requester(config, profile)
-    source = await _source(config)
-    edges = Edges(
-        source=source,
+    stack.push_async_callback(requests.close)
+    return Edges(
+        source=await _source(config),
         matcher=Matcher(profile),
-        save=_saver(store),
+        save=_saver(None),
         send=requests.send,
         tell=notifier.send,
         clock=clock.now,
         withhold=_withholder(requests) if choices.dry_run else None,
     )
-    state = saved.state if saved else State.begin(plan)
-    daemon = Daemon(state, saved.cursor if saved else None, plan, edges, once=choices.once)
-    if watch is not None:
-        daemon.watchers.append(watch)
-    try:
-        async with _web(config, daemon):
-            with _signals(daemon) as received:
-                code = await daemon.run()
-        return Outcome(128 + received[0] if received else code, daemon.state)
-    finally:
-        await requests.close()
 
 
 async def _source(config: Config) -> Source:
@@ -222,26 +206,52 @@ def _saver(store: Store | None) -> Save:
 # ---- the outside of the process -------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class _Face:
+    """What the web answer shows: the daemon's snapshot, or the empty run until there is a daemon."""
+
+    begun: State
+    begun_at: datetime
+    daemon: Daemon | None = None
+
+    def state(self) -> State:
+        return self.daemon.state if self.daemon is not None else self.begun
+
+    def status(self) -> dict[str, Any]:
+        return view(self.state(), clock.now())
+
+    def ready(self) -> tuple[bool, Mapping[str, Any]]:
+        return readiness(self.state())
+
+    def healthy(self) -> tuple[bool, Mapping[str, Any]]:
+        return health(self.daemon.turned_at if self.daemon is not None else self.begun_at, clock.now())
+
+
 @asynccontextmanager
-async def _web(config: Config, daemon: Daemon) -> AsyncIterator[None]:
-    """The web answer, for as long as the daemon runs."""
+async def _web(config: Config, face: _Face) -> AsyncIterator[None]:
+    """The web answer. An address that was asked for and cannot be had is an error; the default one is done without."""
     if config.server.listen is None:
         yield
         return
     from watcher.metrics import Metrics
     from watcher.web import serve
 
-    def status() -> dict[str, Any]:
-        return view(daemon.state, clock.now())
-
-    async with serve(
-        config.server.listen,
-        status=status,
-        ready=lambda: readiness(daemon.state),
-        healthy=lambda: health(daemon.turned_at, clock.now()),
-        metrics=Metrics(status).render,
-    ) as server:
-        log.info("listening on %s", server.url)
+    async with AsyncExitStack() as stack:
+        answers = serve(
+            config.server.listen,
+            status=face.status,
+            ready=face.ready,
+            healthy=face.healthy,
+            metrics=Metrics(face.status).render,
+        )
+        try:
+            server = await stack.enter_async_context(answers)
+        except ConfigError as error:
+            if "listen" in config.server.model_fields_set:
+                raise
+            log.warning("%s; going on without the web answer", error)
+        else:
+            log.info("listening on %s", server.url)
         yield
 
 

@@ -132,9 +132,8 @@ def _told(simulation: Simulation, wrong: list[str]) -> list[str]:
     for request in simulation.requests:
         done = ", ".join(f"{stage} {len(days)}" for stage, days in request.finished.items() if days) or "nothing"
         taken = "accepted" if request.accepted else f"HTTP {request.status}"
-        lines.append(
-            f"{request.number:>3}  {request.at:%H:%M:%S}  {request.target}  {taken}; truly done by then: {done}"
-        )
+        what = f"{request.stage} {spell(list(request.window.days()))}" if request.window else request.target
+        lines.append(f"{request.number:>3}  {request.at:%H:%M:%S}  {what}  {taken}; truly done by then: {done}")
     lines += [f"WRONG: {problem}" for problem in wrong]
     lines.append(f"verdict: {'NOT as the scenario demands' if wrong else 'as the scenario demands'}")
     return lines
