@@ -50,23 +50,23 @@ def _service_account() -> Configuration:
     except (ConfigException, OSError) as error:
         place = Path(incluster_config.SERVICE_TOKEN_FILENAME).parent
         raise ConfigError(f"{place}: the service account cannot be used ({error}); mount its token and CA") from error
-    reread: Any = configuration.refresh_api_key_hook  # once a minute, but it forgets to strip
+    reread: Any = configuration.refresh_api_key_hook  # reads the token once a minute, and takes our place here
 
-    def refresh(client: Configuration) -> None:
+    def refresh(client: Any) -> None:  # noqa: ANN401 - the library's Configuration, less typed than it says
         reread(client)
-        _strip_token(client)
+        client.refresh_api_key_hook = refresh
+        _clean_token(client)
 
-    hooked: Any = configuration
-    hooked.refresh_api_key_hook = refresh
-    _strip_token(configuration)
+    refresh(configuration)
     return configuration
 
 
-def _strip_token(configuration: Configuration) -> None:
-    """A hand-made token file ends in a newline, and a header must not."""
+def _clean_token(configuration: Configuration) -> None:
+    """A hand-made token file ends in a newline, which a header must not; and the scheme is spelt as everybody does."""
     keys: dict[str, Any] = configuration.api_key
     if "BearerToken" in keys:
-        keys["BearerToken"] = str(keys["BearerToken"]).strip()
+        scheme, _, token = str(keys["BearerToken"]).strip().partition(" ")
+        keys["BearerToken"] = f"{scheme.capitalize()} {token.strip()}"
 
 
 def _paths(kubeconfig: Path | None) -> list[Path]:
@@ -91,5 +91,5 @@ async def _kubeconfig(paths: list[Path], context: str | None) -> Configuration:
         raise ConfigError(
             f"{where}: cannot be used as a kubeconfig{wanted} ({cause}); see kubectl config view"
         ) from error
-    _strip_token(configuration)
+    _clean_token(configuration)
     return configuration

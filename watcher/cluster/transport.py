@@ -164,9 +164,10 @@ class ClusterApi:
     async def _usable(self) -> _Client:
         async with self._lock:
             if self._client is None or self._stale:
-                fresh = _Client(await self._connect())
-                await self.close()
-                self._client = fresh
+                old, self._client = self._client, _Client(await self._connect())
+                self._stale = False
+                if old is not None:
+                    await old.retire()
             return self._client
 
     async def _connect(self) -> ApiClient:
