@@ -9,9 +9,11 @@ import random
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from subprocess import CompletedProcess, run
 from typing import Any
 
 import pytest
@@ -52,13 +54,27 @@ def accepted(simulation: Simulation) -> list[str | None]:
     return [request.stage for request in simulation.requests if request.accepted]
 
 
-@pytest.mark.parametrize("scenario", sorted(SCENARIOS))
-async def test_every_scenario_ends_as_it_must(scenario: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[CompletedProcess[str]]]]:
+    """Every scenario, four at a time: they mostly wait."""
+
+    def play(scenario: str) -> CompletedProcess[str]:
+        command = [sys.executable, "-m", "watcher", "simulate", "--scenario", scenario, "-o", "json"]
+        folder = tmp_path_factory.mktemp(scenario)
+        return run(command, cwd=folder, env=environment(), text=True, capture_output=True, timeout=90, check=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        yield {scenario: pool.submit(play, scenario) for scenario in SCENARIOS}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_scenario_ends_as_it_must(scenario: str, played: dict[str, Future[CompletedProcess[str]]]) -> None:
     """Exit code, state, reason, the order of requests and every day that is called done agree with what truly was."""
-    code, out, err = await watcher("simulate", "--scenario", scenario, "-o", "json", cwd=tmp_path)
-    assert "verdict: as the scenario demands" in err, err
-    assert code == SCENARIOS[scenario].verdict.exit_code
-    document = json.loads(out)
+    ended = played[scenario].result()
+    assert "verdict: as the scenario demands" in ended.stderr, ended.stderr
+    assert ended.returncode == SCENARIOS[scenario].verdict.exit_code
+    document = json.loads(ended.stdout)
     assert document["version"] == 1
     assert document["run"]["state"] == SCENARIOS[scenario].verdict.run_state
 
