@@ -14,7 +14,7 @@ import pytest
 from tests.edges.listening import clock, listening, numbered
 from watcher.core.events import Attached, CaughtUp, StreamLost
 from watcher.files import FileSource, StdinSource
-from watcher.rotation import FileCursor, rotated
+from watcher.files.rotation import FileCursor, rotated
 from watcher.sources import LinesRead
 
 POLL = 0.02

@@ -15,11 +15,8 @@ from typing import Final
 
 from watcher.core.events import Attached, CaughtUp, Gap, GapFound, StreamLost
 from watcher.core.lines import LineSplitter
-from watcher.rotation import WITNESS, FileCursor, OpenFile, reopen, successors
+from watcher.files.rotation import WITNESS, FileCursor, OpenFile, reopen, successors
 from watcher.sources import Emit, LinesRead, RawLine
-from watcher.standard_input import StdinSource
-
-__all__ = ["FileSource", "StdinSource"]
 
 CHUNK: Final = 1024 * 1024
 MISSING: Final = 4  # polls without a file until that is told: between rename and create there is none for a moment
