@@ -92,6 +92,10 @@ class Repair(RuleBasedStateMachine):
         self.world.notice()
 
     @rule()
+    def drains(self) -> None:
+        self.world.drain()
+
+    @rule()
     def loses_stream(self) -> None:
         self.world.lose_stream()
 

@@ -252,7 +252,9 @@ def test_ruling_11_holds_are_told_again_every_twelve_hours() -> None:
     talk.wait(hours=11, minutes=59)
     assert len(talk.titles()) == 2
     talk.wait(hours=24)
-    assert [title for title in talk.titles() if "still held" in title] == ["cloudUsage: still held since 2023-02-01 12:10Z"] * 2
+    assert [title for title in talk.titles() if "still held" in title] == [
+        "cloudUsage: still held since 2023-02-01 12:10Z"
+    ] * 2
 
 
 def test_two_stages_that_are_silent_are_told_one_after_the_other() -> None:

@@ -60,9 +60,7 @@ def test_midnights_are_those_of_utc() -> None:
         ((24, 48), (0, 25), False, True),
     ],
 )
-def test_containing_and_meeting(
-    outer: tuple[int, int], inner: tuple[int, int], *, contains: bool, meets: bool
-) -> None:
+def test_containing_and_meeting(outer: tuple[int, int], inner: tuple[int, int], *, contains: bool, meets: bool) -> None:
     assert window(*outer).contains(window(*inner)) is contains
     assert window(*outer).meets(window(*inner)) is meets
     assert window(*inner).meets(window(*outer)) is meets

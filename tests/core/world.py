@@ -185,9 +185,10 @@ class World:
 
         match least:
             case Evidence.WINDOW_DONE:
-                rows = (0, 0) if self.wipes else (19, 3)
+                rest = numbers[1:] if self.wipes else numbers
+                wiped = [lambda: written(stage, numbers[0], (0, 0))] if self.wipes else []
                 self.wipes = False
-                return [finish(n, "", written(stage, n, rows if n == numbers[0] else (19, 3))) for n in numbers]
+                return [*wiped, *(finish(n, "", written(stage, n)) for n in rest)]
             case Evidence.NEXT_STARTED:
                 steps: list[Callable[[], Fact | None]] = []
                 for n in numbers:
@@ -226,6 +227,15 @@ class World:
             stamps = [line.at for line in lines if line.at is not None]
             size = len(lines)
             self.tell(LogRead(self.follows, tuple(lines), size, size, 0, size, max(stamps, default=None)))
+
+    def drain(self) -> None:
+        """What was left of an earlier life's log comes late, as what it is."""
+        for epoch, log in self.logs.items():
+            place = self.read.get(epoch, 0)
+            if self.connected and epoch not in {self.follows, self.live} and place < len(log):
+                self.read[epoch] = len(log)
+                self.tell(LogRead(epoch, tuple(log[place:]), len(log) - place, len(log) - place, 0, 1))
+                return
 
     def catch_up(self) -> None:
         """Everything that the followed log holds, then ``CaughtUp``; where a crash comes in between, not that."""
@@ -314,6 +324,9 @@ class World:
         check_state(after, self.plan)
         for stage in after.stages:
             for each, known in stage.days.items():
+                old = before.stage(stage.name).days[each]
+                if isinstance(event, EpochChanged) and old.status is DayStatus.DONE and not old.inferred:
+                    assert known == old, f"{stage.name} {each} was proven, and is void"
                 if known.status is DayStatus.DONE and before.stage(stage.name).days[each].status is not DayStatus.DONE:
                     assert self.is_true(after, stage.name, each), f"{stage.name} {each} is claimed done: {known}"
                     self.judge_quiet(before, after, stage.name, each)

@@ -9,7 +9,8 @@ from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
 from watcher.core.state import State
 from watcher.core.turn import Turn, spell
 
-_RETRIED = frozenset({DayStatus.FAILED, DayStatus.UNCLEAR, DayStatus.EMPTY, DayStatus.REFUSED, DayStatus.SKIPPED})
+_RETRIED = frozenset({DayStatus.FAILED, DayStatus.UNCLEAR, DayStatus.EMPTY, DayStatus.REFUSED})
+_ASIDE = frozenset({DayStatus.DONE, DayStatus.SKIPPED})  # these a person must name
 
 
 def objection(state: State, asked: OperatorAsked) -> str | None:
@@ -95,9 +96,12 @@ def _chosen(state: State, asked: OperatorAsked) -> dict[str, list[date]]:
             continue
         for day, known in stage.days.items():
             named = asked.day == day or (asked.day is None and asked.move is Move.SKIP and asked.stage is not None)
-            stuck = known.status in _RETRIED or (known.status is DayStatus.PENDING and known.attempts > 0)
-            done = known.status is DayStatus.DONE
-            fits = stuck or (named and not done) if asked.move is Move.SKIP else stuck or (named and done)
+            stuck, aside = known.status in _RETRIED, known.status in _ASIDE
+            if asked.move is Move.SKIP:
+                fits = stuck or (named and not aside)
+            else:  # a void day out of attempts gets new ones
+                void = known.status is DayStatus.PENDING and known.attempts > 0
+                fits = stuck or void or (named and aside)
             if asked.day in (None, day) and fits:
                 chosen.setdefault(stage.name, []).append(day)
     return chosen
