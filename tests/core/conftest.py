@@ -1,4 +1,4 @@
-"""How hard hypothesis tries: ``fast`` always, ``deep`` with ``HYPOTHESIS_PROFILE=deep`` (or ``--hypothesis-profile``)."""
+"""How hard hypothesis tries: ``fast``, or ``deep`` by ``HYPOTHESIS_PROFILE=deep`` (``--hypothesis-profile``)."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ class Talk:
         self.tell(Booted()).tell(Attached(self.epoch, "pod")).tell(TargetReady(self.epoch))
         return self.tell(CaughtUp(self.now))
 
-    def heard(self, *facts: Fact, epoch: Epoch | None | str = "now", info_lines: int | None = None) -> Self:
+    def heard(self, *facts: Fact, epoch: Epoch | str | None = "now", info_lines: int | None = None) -> Self:
         """These facts, in one batch, stamped now unless they bring a stamp of their own."""
         source = self.epoch if isinstance(epoch, str) else epoch
         stamped = tuple(
@@ -286,7 +286,7 @@ class Talk:
 
 
 def check_state(state: State, plan: Plan) -> None:
-    """What every state that ``step`` returns must keep: it can be saved, and it never stands still without saying so."""
+    """What every state that ``step`` returns must keep: it can be saved, and never stands still without saying so."""
     assert STATES.validate_json(STATES.dump_json(state)) == state
     if plan.replay:
         return

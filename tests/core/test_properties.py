@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.core.scripts import ALLOCATION, ASSET, RECONCILIATION, USAGE, plan_of, staged
 from tests.core.world import LOADING, World
 from watcher.core.events import Move
-from watcher.core.moves import RunStatus, StageStatus
+from watcher.core.moves import RunStatus
 from watcher.core.plan import StageRules
 from watcher.core.state import Answer
 

@@ -407,7 +407,8 @@ def test_in_flight_without_a_start_line_lines_are_listened_for() -> None:
     assert (talk.state.status, len(talk.requests)) == ("done", 1)
 
 
-# ---- rule 8: somebody else --------------------------------------------------------------------------------------------
+# ---- rule 8: somebody else
+# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

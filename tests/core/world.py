@@ -1,8 +1,8 @@
 """A small Kubecost in a lossy world, for the properties: what truly happened, against what the core believes.
 
-The model keeps the truth (``finished``) that the core can only infer from lines. Containers die and lose their work, the
-news of it comes late, lines are late, swapped, repeated or lost in a gap, requests get lost, their answers too, and the
-daemon is killed between any two of its own steps and goes on from what was saved.
+The model keeps the truth (``finished``) that the core can only infer from lines. Containers die and lose their work,
+the news of it comes late, lines are late, swapped, repeated or lost in a gap, requests get lost, their answers too, and
+the daemon is killed between any two of its own steps and goes on from what was saved.
 """
 
 from __future__ import annotations

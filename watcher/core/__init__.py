@@ -2,9 +2,10 @@
 
     event ──▶ step(state, event, now, plan) ──▶ (state', commands)
 
-There is no clock in here, no file, no socket, no logging, no randomness: the same inputs give the same outputs, so that a
-crash can be replayed and every rule can be tested by a table. The shell (``watcher/daemon.py``) takes one event after the
-other, calls ``step``, **saves** the new state and only then carries out the commands; their answers come back as events.
+There is no clock in here, no file, no socket, no logging, no randomness: the same inputs give the same outputs, so that
+a crash can be replayed and every rule can be tested by a table. The shell (``watcher/daemon.py``) takes one event after
+the other, calls ``step``, **saves** the new state and only then carries out the commands; their answers come back as
+events.
 
 Where to read on, in this order:
 
@@ -29,8 +30,8 @@ Where to read on, in this order:
 =================  ====================================================================================================
 
 Five rules hold everywhere. A day is *done* only by evidence, and what was concluded is marked ``inferred``. Silence is
-never death: it is *quiet* where the profile allows that conclusion, else *unclear*, and a person is told. Nothing counts
-from another epoch, from before the request, or from before the pipeline's own start line. One request is open at a time,
-and it is repeated only when the log proves that its work is void or that it never arrived. What is not allowed by the
-tables of ``moves`` is recorded and changes nothing.
+never death: it is *quiet* where the profile allows that conclusion, else *unclear*, and a person is told. Nothing
+counts from another epoch, from before the request, or from before the pipeline's own start line. One request is open at
+a time, and it is repeated only when the log proves that its work is void or that it never arrived. What is not allowed
+by the tables of ``moves`` is recorded and changes nothing.
 """

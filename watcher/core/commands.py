@@ -1,4 +1,4 @@
-"""What shall be done: the intents that leave ``step``. Imperative, frozen; the shell carries them out after the save."""
+"""What shall be done: the intents that leave ``step``. Imperative, frozen; carried out after the save."""
 
 from __future__ import annotations
 

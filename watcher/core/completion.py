@@ -7,8 +7,8 @@ A fact counts only if all of this holds (``_counts``):
    it is what the pipeline prints instead);
 3. its window lies in the window of the open request (for pipelines that widen: it meets it).
 
-A day is done (``_judge``) by the weakest evidence that the profile accepts, or a stronger one. What no line said but was
-concluded is marked ``inferred``. Order is the order of arrival; facts seen twice change nothing.
+A day is done (``_judge``) by the weakest evidence that the profile accepts, or a stronger one. What no line said but
+was concluded is marked ``inferred``. Order is the order of arrival; facts seen twice change nothing.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def missing(turn: Turn, name: str, day: date) -> str:
 def reopen_for_providers(turn: Turn) -> None:
     """A provider appeared: stages that looked complete without it are not.
 
-    Where the container that worked on their days lives, a line of the provider is waited for; where it died, it can never
-    come, and the days are asked for anew.
+    Where the container that worked on their days lives, a line of the provider is waited for; where it died, it can
+    never come, and the days are asked for anew.
     """
     if turn.state.status in ENDED_RUN:
         return

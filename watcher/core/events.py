@@ -33,8 +33,9 @@ class Fact:
     """What one log line said, parsed.
 
     ``line`` is the message without its envelope, kept as evidence. ``at`` is the line's stamp: the container runtime's
-    where there was one (``stamped_by_runtime``), else the one the program wrote, else None. ``stage`` is the stage whose
-    pipeline *emitted* the line, None where no stage of the profile did. ``seconds`` is the duration the line states.
+    where there was one (``stamped_by_runtime``), else the one the program wrote, else None. ``stage`` is the stage
+    whose pipeline *emitted* the line, None where no stage of the profile did. ``seconds`` is the duration the line
+    states.
     """
 
     meaning: Meaning

@@ -1,8 +1,9 @@
 """A request that was on its way when a container died: the next container may have received it.
 
 A new epoch makes the open request void, but the request itself may still be on the wire, or have reached the new
-container before we learned of it. So it is remembered: while its answer is awaited nothing else is asked for, and a start
-line of its stage and window in the new epoch's log, from after the request, makes it ours again, with the same attempt.
+container before we learned of it. So it is remembered: while its answer is awaited nothing else is asked for, and a
+start line of its stage and window in the new epoch's log, from after the request, makes it ours again, with the same
+attempt.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def withhold(turn: Turn, request: int, reason: str) -> None:
 
 
 def try_later(turn: Turn, request: int, reason: str) -> None:
-    """The request provably reached nobody, so it was none: ask again, after longer and longer, for a patience of days."""
+    """The request provably reached nobody, so it was none: ask again, ever more rarely, for a patience of days."""
     if lost.answered(turn, request, None, reason):
         return
     name = _stage_of(turn, request)
@@ -291,7 +291,7 @@ def _take_back(turn: Turn, name: str, reason: str) -> None:
 
 
 def _was_begun(turn: Turn, name: str, reason: str) -> bool:
-    """The start line proves that the request was taken up. The log is nearer to the truth than what stood before Kubecost."""
+    """The start line proves that the request was taken up. The log is nearer to the truth than a gateway."""
     held = turn.stage(name).open
     if held is None or not held.started:
         return False

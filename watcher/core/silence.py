@@ -1,9 +1,9 @@
 """What silence means, and when: every deadline of the core is computed here, none is counted.
 
-Silence is not death. It becomes quiet (a conclusion, where the profile allows it) or ``unclear`` (a hold that people are
-told of), never another request; the one exception is a request of which nobody knows whether it arrived, where the start
-line that must have followed is provably absent. Nothing is concluded from a silence that was not heard: while blind the
-clock stands still, and every deadline needs a ``CaughtUp`` from after it.
+Silence is not death. It becomes quiet (a conclusion, where the profile allows it) or ``unclear`` (a hold that people
+are told of), never another request; the one exception is a request of which nobody knows whether it arrived, where the
+start line that must have followed is provably absent. Nothing is concluded from a silence that was not heard: while
+blind the clock stands still, and every deadline needs a ``CaughtUp`` from after it.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _give_up_waiting(turn: Turn, name: str) -> None:
             turn.move_day(name, day, DayStatus.PENDING, "its request never arrived")
         turn.set_stage(name, open=None)
         return
-    reason = _why_unclear(turn, name, held)
+    reason = _why_unclear(turn, held)
     days = stage.unsettled()
     for day in days:
         lacking = f"; {missing(turn, name, day)}" if stage.days[day].status in UNSETTLED and held.active else ""
@@ -133,7 +133,7 @@ def _never_arrived(turn: Turn, name: str, held: Open) -> bool:
     return silent and held.answer is Answer.UNCLEAR and turn.rules(name).rules.prints_start
 
 
-def _why_unclear(turn: Turn, name: str, held: Open) -> str:
+def _why_unclear(turn: Turn, held: Open) -> str:
     since = _clock(held.silent_since)
     reason = f"no line of this stage since {since}" if held.active else f"no line at all of this stage since {since}"
     if held.answer is Answer.UNCLEAR and held.note:

@@ -76,7 +76,8 @@ class Open:
 class Stage:
     """One stage of the run. ``starts`` are the start lines that were ours, as (id, window).
 
-    ``lost``: the request that a new epoch made void (``lost.py``). ``unsent_since``: since when no request reaches anybody.
+    ``lost``: the request that a new epoch made void (``lost.py``). ``unsent_since``: since when no request reaches
+    anybody.
     """
 
     name: str
@@ -159,8 +160,8 @@ class Outbox:
 class Log:
     """What is known of the log itself. ``blind_since`` is None while a stream is open and its backlog was read.
 
-    ``heard_until``: every line that the log held then was delivered, but for ``gaps``. ``unconfirmed_since``: since when
-    we ask in vain whether that is so. ``unready_since``: since when the container takes no requests.
+    ``heard_until``: every line that the log held then was delivered, but for ``gaps``. ``unconfirmed_since``: since
+    when we ask in vain whether that is so. ``unready_since``: since when the container takes no requests.
     """
 
     lines: int = 0

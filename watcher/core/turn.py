@@ -117,7 +117,8 @@ class Turn:
     ) -> bool:
         """Make the run stand still until a person (or what ``kind`` says) ends it. The first hold keeps its reason.
 
-        Returns True where this call began the hold, so that the caller tells people. A run that has ended holds no more.
+        Returns True where this call began the hold, so that the caller tells people. A run that has ended holds no
+        more.
         """
         if self.state.status in ENDED_RUN:
             return False
@@ -132,7 +133,7 @@ class Turn:
         return True
 
     def release(self, why: str) -> None:
-        """End the hold: the run and every stage that stood still go on. What is still wrong then holds anew, and is told."""
+        """End the hold: the run and every stage that stood still go on. What is still wrong holds anew, and is told."""
         if self.state.hold is None:
             return
         for stage in self.state.stages:

@@ -11,7 +11,8 @@ from watcher.core.state import Day, Stage, State
 from watcher.core.window import rfc3339
 
 VERSION = 1
-SHOWN_EVIDENCE = 500
+SHOWN_EVIDENCE = 500  # characters
+DAYS_OF_A_PACE = 2  # one day is no pace
 
 
 def view(state: State, now: datetime | None) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _stage_eta(stage: Stage, now: datetime | None) -> datetime | None:
         return None
     done = [day.at for day in stage.days.values() if day.status is DayStatus.DONE and day.at is not None]
     left = len(stage.days) - len(done)
-    if len(done) < 2 or left <= 0:  # one day is no pace
+    if len(done) < DAYS_OF_A_PACE or left <= 0:
         return None
     pace = (max(done) - stage.started_at) / len(done)
     return max(now, max(done) + pace * left) if pace > timedelta(0) else None
