@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from watcher.simulator.cluster import Cluster
@@ -15,10 +15,11 @@ _KINDS = {"deployments": ("apps", "Deployment"), "replicasets": ("apps", "Replic
 
 
 class Catalogue:
-    """Reads one ``Cluster``. ``resource``: deployments, replicasets or pods."""
+    """Reads one ``Cluster``. ``resource``: deployments, replicasets or pods. ``pods`` shows other ones."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, pods: Callable[[], Iterable[dict[str, Any]]] | None = None) -> None:
         self._cluster = cluster
+        self._pods = pods or self._pods_now
 
     def one(self, resource: str, namespace: str, name: str) -> dict[str, Any]:
         """The object of this name. Raises a 404 ``Refusal``."""
@@ -45,9 +46,12 @@ class Catalogue:
         if namespace != cluster.namespace:
             return []
         if resource == "pods":
-            return (pod_manifest(pod, namespace) for pod in cluster.pods.values())
+            return self._pods()
         owner = Owner("Deployment", cluster.deployment, cluster.deployment_uid)
         if resource == "replicasets":
             return (replica_set_manifest(one, namespace, cluster.labels, owner) for one in cluster.replica_sets)
         ready = sum(all(one.ready for one in pod.containers.values()) for pod in cluster.own_pods())
         return [deployment_manifest(owner, namespace, cluster.labels, cluster.replicas, ready)]
+
+    def _pods_now(self) -> Iterable[dict[str, Any]]:
+        return (pod_manifest(pod, self._cluster.namespace) for pod in self._cluster.pods.values())

@@ -149,7 +149,7 @@ class Cluster:
         life: Life | None = None
         for name in names:
             container = pod.containers[name]
-            life = Life(f"containerd://{self.rng.getrandbits(256):064x}", self.now(), ContainerLog(self.clock))
+            life = Life(f"containerd://{self.rng.getrandbits(256):064x}", self.now(), self.new_log())
             container.lives.append(life)
             container.waiting = None
             container.ready = False
@@ -158,6 +158,10 @@ class Cluster:
             raise ValueError(msg)
         self._record("MODIFIED", pod)
         return life
+
+    def new_log(self) -> ContainerLog:
+        """An empty log, for a life that begins."""
+        return ContainerLog(self.clock)
 
     def set_ready(self, pod: Pod, *, ready: bool = True) -> None:
         """What the readiness probe of every running container says."""

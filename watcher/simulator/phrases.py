@@ -106,6 +106,11 @@ def get_cloud_cost(key: str, window: Window) -> str:
     return f"AthenaIntegration[{key}]: GetCloudCost: {span(window)}"
 
 
+def build_failed(key: str, window: Window) -> str:
+    """A block that a provider did not give."""
+    return f"CloudCost[{key}]: ingestor: build failed for window {span(window)}: GetCloudCost: access denied"
+
+
 def boundary_error(requested: Window, supported: Window) -> str:
     """The tail that ends in a hundred percent though nothing succeeded."""
     return (

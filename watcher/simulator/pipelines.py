@@ -11,7 +11,7 @@ from watcher.simulator import phrases
 from watcher.simulator.envelopes import Level
 from watcher.simulator.ledger import Outcome, Repair
 from watcher.simulator.speaker import Speaker
-from watcher.simulator.troubles import Emptied, Refused
+from watcher.simulator.troubles import Denied, Emptied, Refused
 
 BLOCK = timedelta(days=7)
 """CloudCost asks the provider for at least so much at once."""
@@ -118,6 +118,11 @@ async def repair_cloud_cost(process: Speaker, repair: Repair) -> None:
             if "s3://" in key:
                 process.info(phrases.get_cloud_cost(key, block))
             await asyncio.sleep(one.pace.cloud)
+            if repair.request is not None and Denied(repair.stage) in one.scenario.troubles:
+                for day in block.days():
+                    process.finish(repair, day, Outcome.FAILED)
+                process.say(Level.ERROR, phrases.build_failed(key, block))
+                continue
             _came(process, repair, lacking, key, block.days())
 
     await _side_by_side(repair, build)

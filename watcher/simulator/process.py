@@ -15,7 +15,7 @@ from watcher.simulator.ledger import Outcome, Repair
 from watcher.simulator.objects import Death, Life, Pod
 from watcher.simulator.pipelines import PIPELINES
 from watcher.simulator.startup import start_up
-from watcher.simulator.troubles import Dies, Foreign, Replaced, Silent, Slow
+from watcher.simulator.troubles import Dies, Foreign, Replaced, Silent, Slow, Stalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ class Process:
             match trouble:
                 case Slow(repair.stage, at) if one.is_day(at, day):
                     seconds = one.pace.slow_day
+                case Stalled(repair.stage, at) if one.is_day(at, day):
+                    await asyncio.Event().wait()
                 case Foreign(repair.stage, at, of, before) if one.is_day(at, day) and not one.happened[trouble]:
                     one.happened[trouble] += 1
                     start = one.window.start - before * ONE_DAY

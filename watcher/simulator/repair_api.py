@@ -85,7 +85,7 @@ class RepairApi:
             self._note(request, stage, window, 400)
             return web.Response(status=400, text=f"Invalid parameter: no integration with key {key}\n")
         self._take(request, stage, window, 200)
-        return _envelope(200, _accepted(stage, window, key))
+        return _envelope(200, accepted_text(stage, window, key))
 
     async def _nobody_there(self, request: web.Request) -> web.StreamResponse:
         """The frontend answers for a process that is not there; without it nobody does."""
@@ -134,7 +134,8 @@ def _window(text: str) -> Window | None:
     return Window(start, end) if start < end else None
 
 
-def _accepted(stage: str, window: Window, key: str) -> str:
+def accepted_text(stage: str, window: Window, key: str = "") -> str:
+    """What Kubecost answers when it has taken on a repair; ``key`` where it was asked for one provider."""
     whose = f"provider {key}" if key else "all providers"
     match stage:
         case "asset":

@@ -67,4 +67,19 @@ class Foreign:
     days_before: int = 30
 
 
-Trouble = Dies | Replaced | Slow | Emptied | Refused | Silent | Foreign
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """The work on this day never comes to an end."""
+
+    stage: str
+    day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The cloud provider does not give its bill: every query fails, and says so."""
+
+    stage: str
+
+
+Trouble = Dies | Replaced | Slow | Emptied | Refused | Silent | Foreign | Stalled | Denied

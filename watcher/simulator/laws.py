@@ -1,0 +1,247 @@
+"""What must hold in every run, whatever goes wrong: each law has a name, and is checked all along against the truth.
+
+The truth is what the simulated Kubecost did (``ledger.py``), what its containers logged (``line_book.py``), what arrived
+at its door and what people were told; never what the daemon believes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from watcher.core.commands import Notify, Record, Request
+from watcher.core.events import Attached, CaughtUp, GapFound, Move
+from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus
+from watcher.core.outbox import GIVE_UP_AFTER
+from watcher.core.state import Answer, Stage, State
+from watcher.simulator.door import Arrival
+from watcher.simulator.ledger import Ledger, Outcome
+from watcher.simulator.line_book import LineBook
+from watcher.sources import LinesRead, SourceEvent
+
+_FINISHED = frozenset({DayStatus.DONE, DayStatus.SKIPPED})
+_TOLD = frozenset({RunStatus.HELD, RunStatus.FAILED, RunStatus.DONE})
+_TRUTH = {
+    DayStatus.DONE: ("done-is-true", Outcome.DONE),
+    DayStatus.EMPTY: ("empty-is-true", Outcome.EMPTY),
+    DayStatus.FAILED: ("failed-is-true", Outcome.FAILED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A law that did not hold."""
+
+    law: str
+    at: float
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.law} at {self.at:.3f} s: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request that left the daemon, and the epoch that it knew then."""
+
+    request: Request
+    epoch: str
+
+
+class Laws:
+    """Watches one run over all lives of the daemon. ``begin``: the daemon's clock at 0 s."""
+
+    def __init__(
+        self, state: State, ledger: Ledger, book: LineBook, seconds: Callable[[], float], begin: datetime
+    ) -> None:
+        self.breaches: list[Breach] = []
+        self.saved = state
+        self._ledger = ledger
+        self._book = book
+        self._seconds = seconds
+        self._begin = begin
+        self._sent: list[Sent] = []
+        self._in_flight: set[int] = set()
+        self._taken: set[int] = set()
+        self._doubled: set[int] = set()  # by the network: nobody can know
+        self._retried: set[tuple[str, date]] = set()
+        self._meddled = False
+        self._posted: dict[tuple[int, str], datetime] = {}
+        self._delivered: set[tuple[int, str]] = set()
+
+    def fail(self, law: str, text: str) -> None:
+        """Note that a law did not hold."""
+        self.breaches.append(Breach(law, self._seconds(), text))
+
+    # ---- requests ---------------------------------------------------------------------------------------------------
+
+    def sent(self, request: Request) -> None:
+        """A request leaves the daemon."""
+        number, name = request.request, request.stage
+        stage = self.saved.stage(name)
+        if stage.open is None or stage.open.request != number or stage.open.answer is not Answer.AWAITED:
+            self.fail("save-then-act", f"request {number} left before a state that says so was saved")
+            return
+        self._check_order(number, name)
+        self._check_one_at_a_time(number, name)
+        epoch = stage.open.epoch.container_id if stage.open.epoch is not None else ""
+        self._check_repeat(request, epoch)
+        self._sent.append(Sent(request, epoch))
+        self._in_flight.add(number)
+
+    def _check_order(self, number: int, name: str) -> None:
+        for earlier in self.saved.stages:
+            if earlier.name == name:
+                return
+            days = {day for day, known in earlier.days.items() if known.status not in _FINISHED}
+            claimed = {day for day, known in earlier.days.items() if known.status is DayStatus.DONE}
+            days |= claimed - self._ledger.finished(earlier.name)
+            if days:
+                self.fail("stage-order", f"request {number} for {name} before {earlier.name} {min(days)} was finished")
+
+    def _check_one_at_a_time(self, number: int, name: str) -> None:
+        if self._in_flight:
+            self.fail("one-request-open", f"request {number} for {name} while {self._in_flight} awaits its answer")
+        for other in self.saved.stages:
+            if other.name != name and (other.unsettled() or _awaits(other)):
+                self.fail("one-request-open", f"request {number} for {name} while {other.name} is open")
+        at_work = {one.request for one in self._ledger.repairs if one.open and one.request} - self._doubled
+        if at_work and not self._meddled:
+            self.fail("one-request-open", f"request {number} for {name} while Kubecost works on {at_work}")
+
+    def _check_repeat(self, request: Request, epoch: str) -> None:
+        for earlier in self._sent:
+            again = {
+                day
+                for day in set(earlier.request.window.days()) & set(request.window.days())
+                if (request.stage, day) not in self._retried
+            }
+            same = earlier.request.stage == request.stage and earlier.epoch == epoch
+            if same and again and earlier.request.request in self._taken:
+                text = f"request {request.request} repeats {earlier.request.request} for {request.stage} {min(again)}"
+                self.fail("no-repeat", f"{text} in the same epoch; nothing was lost")
+
+    def arrived(self, arrival: Arrival) -> None:
+        """A request reached Kubecost."""
+        if arrival.taken and arrival.request.request in self._taken:
+            self._doubled.add(arrival.request.request)
+        elif arrival.taken:
+            self._taken.add(arrival.request.request)
+
+    def answered(self, number: int) -> None:
+        """The daemon has an answer to this request."""
+        self._in_flight.discard(number)
+
+    def steered(self, move: Move, stage: str | None, day: date | None) -> None:
+        """A person decided: what was retried may be asked for again."""
+        self._meddled = True
+        if move is Move.RETRY:
+            self._retried |= {
+                (one.name, each)
+                for one in self.saved.stages
+                if stage in (None, one.name)
+                for each in one.days
+                if day in (None, each)
+            }
+
+    # ---- states -----------------------------------------------------------------------------------------------------
+
+    def kept(self, state: State, records: tuple[Record, ...]) -> None:
+        """A state is on the disk."""
+        before, self.saved = self.saved, state
+        self._book.keep()
+        for record in records:
+            if record.kind == "illegal" and not record.text.startswith(tuple(Move)):
+                self.fail("no-illegal-move", f"{record.stage} {record.day} {record.text}")
+        if state.stages is not before.stages:
+            for old, new in zip(before.stages, state.stages, strict=True):
+                if new.days is not old.days:
+                    self._check_days(old, new)
+        if state.outbox.messages is not before.outbox.messages:
+            for message in state.outbox.messages:
+                self._posted.update(dict.fromkeys(((message.number, name) for name in message.deliveries), message.at))
+        if state.status is not before.status:
+            self._check_told(before, state)
+
+    def _check_days(self, old: Stage, new: Stage) -> None:
+        for day, known in new.days.items():
+            if known.status is old.days[day].status:
+                continue
+            if known.status in _TRUTH:
+                law, outcome = _TRUTH[known.status]
+                life = new.open.epoch.container_id if new.open is not None and new.open.epoch is not None else ""
+                if not any(
+                    repair.days.get(day) is outcome and repair.life == life
+                    for repair in self._ledger.repairs
+                    if repair.stage == new.name
+                ):
+                    inferred = ", concluded" if known.inferred else ""
+                    self.fail(law, f"{new.name} {day} is called {known.status}{inferred}: {known.evidence}")
+
+    def _check_told(self, before: State, state: State) -> None:
+        if state.status in _TOLD and state.outbox.next_number == before.outbox.next_number:
+            self.fail("people-are-told", f"the run is {state.status} ({state.reason}), and nobody is told")
+        if state.status is RunStatus.HELD and not state.reason:
+            self.fail("ends-with-a-reason", "the run holds without a reason")
+
+    # ---- messages ---------------------------------------------------------------------------------------------------
+
+    def tells(self, notify: Notify) -> None:
+        """A message leaves the daemon."""
+        if (notify.message, notify.destination) not in self._posted:
+            self.fail("save-then-act", f"message {notify.message} left before it was saved")
+
+    def delivered(self, notify: Notify) -> None:
+        """A destination has it, whatever the daemon was told."""
+        self._delivered.add((notify.message, notify.destination))
+
+    # ---- the log ----------------------------------------------------------------------------------------------------
+
+    def emitted(self, event: SourceEvent) -> None:
+        """The source handed this to the daemon."""
+        match event:
+            case LinesRead(epoch, lines) if lines and epoch is not None:
+                if wrong := self._book.take(epoch.container_id, lines):
+                    self.fail("each-line-once", wrong)
+            case LinesRead():
+                self._book.take("", ())
+            case Attached(epoch) if epoch is not None:
+                self._book.follow(epoch.container_id)
+            case GapFound(gap):
+                self._book.miss(gap)
+            case CaughtUp(upto):
+                if lost := self._book.missing((upto - self._begin).total_seconds()):
+                    self.fail("heard-is-heard", f"caught up to {upto:%H:%M:%S.%f}, without {lost}")
+            case _:
+                pass
+
+    def read(self) -> None:
+        """The daemon took a batch of lines out of its queue."""
+        self._book.read()
+
+    # ---- ends -------------------------------------------------------------------------------------------------------
+
+    def died(self) -> None:
+        """This life of the daemon is over: what it did not save never happened."""
+        self._in_flight.clear()
+        self._book.forget()
+
+    def ended(self, heard_until: float | None) -> None:
+        """The run is over. ``heard_until``: every line logged before must have been heard; None: nothing is demanded."""
+        state = self.saved
+        if state.status not in ENDED_RUN | {RunStatus.HELD}:
+            self.fail("ends-with-a-reason", f"the run is still {state.status} ({state.reason})")
+        elif state.status is not RunStatus.DONE and not state.reason:
+            self.fail("ends-with-a-reason", f"the run is {state.status} without a reason")
+        now = self._begin + timedelta(seconds=self._seconds())
+        waiting = {(message.number, name) for message in state.outbox.messages for name in message.deliveries}
+        for letter, at in self._posted.items():
+            if letter not in self._delivered | waiting and now - at < GIVE_UP_AFTER:
+                self.fail("outbox", f"message {letter[0]} to {letter[1]} was neither delivered nor kept")
+        if heard_until is not None and (lost := self._book.missing(heard_until)):
+            self.fail("never-deaf", f"not heard after so long: {lost}")
+
+
+def _awaits(stage: Stage) -> bool:
+    return stage.open is not None and stage.open.answer is Answer.AWAITED

@@ -1,0 +1,196 @@
+"""What every container truly logged, and what the daemon made its own of it: each line once, or told as a gap.
+
+A line is *taken* when the source hands it over, *kept* when a save covers it. What was taken and not kept when the daemon
+died comes again, and must.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from watcher.core.events import Gap
+from watcher.core.lines import moment_of
+from watcher.simulator.cluster import Cluster
+from watcher.simulator.objects import COST_MODEL, Life, Pod
+from watcher.simulator.records import Clock, ContainerLog, Record
+from watcher.sources import RawLine
+
+Key = tuple[datetime, bytes]
+
+
+@dataclass(slots=True)
+class Written:
+    """One line as it was logged. ``at``: the true time, in seconds; ``stamp``: the runtime's."""
+
+    at: float
+    stamp: datetime
+    text: bytes
+    whole: bool = True  # False: nobody can be asked to have it
+    taken: bool = False
+
+
+@dataclass(slots=True)
+class Page:
+    """All lines of one life of the container, and those that are still to come, by what they look like."""
+
+    pod: str
+    lines: list[Written] = field(default_factory=list)
+    ahead: dict[Key, deque[Written]] = field(default_factory=dict)
+    due: int = 0  # every line before this one was taken or excused
+    followed: bool = False
+
+
+class WitnessedLog(ContainerLog):
+    """A log that notes the true time of every line. ``stamped`` gives the runtime's stamp of the next line."""
+
+    def __init__(self, clock: Clock, seconds: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self._seconds = seconds
+        self._begun: list[Record] = []
+        self.page = Page("")
+
+    def _append(self, record: Record) -> None:
+        super()._append(record)
+        self._begun.append(record)
+        if record.full:
+            self.end_line(whole=True)
+
+    def end_line(self, *, whole: bool) -> None:
+        """What was begun is a line now: its newline came, or will never come."""
+        if self._begun:
+            text = b"".join(record.text for record in self._begun)
+            line = Written(self._seconds(), moment_of(self._begun[0].stamp), text, whole)
+            self.page.lines.append(line)
+            self.page.ahead.setdefault((line.stamp, text), deque()).append(line)
+            self._begun.clear()
+
+    def close(self) -> None:
+        """The container is dead; half a line stays half a line."""
+        self.end_line(whole=False)
+        super().close()
+
+
+class LineBook:
+    """Compares what was logged with what was taken. ``pages`` by container id.
+
+    ``slack``: how far the ends of a gap may lie beside the stamps that they mean, because the node's clock steps.
+    """
+
+    def __init__(self, slack: timedelta) -> None:
+        self.pages: dict[str, Page] = {}
+        self._slack = slack
+        self._gaps: list[Gap] = []
+        self._loose: deque[list[Written]] = deque()  # batches that were taken, and are not kept
+        self._read = 0  # how many of these the daemon has made its own
+        self._loose_gaps: list[Gap] = []
+        self._is_followed = False
+
+    def open_page(self, pod: Pod, life: Life) -> None:
+        """The container that is followed began a life."""
+        if isinstance(life.log, WitnessedLog):
+            life.log.page.pod = pod.name
+            self.pages[life.container_id] = life.log.page
+
+    def rotate(self, life: Life) -> None:
+        """What the life logged cannot be had any more; where nobody has ever followed it, nobody is to blame."""
+        if not self._is_followed and life.container_id in self.pages:
+            for line in self.pages[life.container_id].lines:
+                line.whole = False
+
+    def follow(self, container_id: str) -> None:
+        """A stream of this life is open: from here on every line is to be taken."""
+        if container_id in self.pages:
+            self.pages[container_id].followed = True
+        if self._is_followed:
+            return
+        self._is_followed = True
+        for name, page in self.pages.items():
+            if name == container_id:
+                return
+            for line in page.lines:
+                line.whole = False
+
+    def miss(self, gap: Gap) -> None:
+        """The daemon tells a gap."""
+        self._loose_gaps.append(gap)
+
+    def take(self, container_id: str, lines: Iterable[RawLine]) -> str | None:
+        """The source hands a batch over; what is wrong with that, None when nothing is."""
+        page = self.pages.get(container_id)
+        batch: list[Written] = []
+        self._loose.append(batch)
+        for line in lines:
+            waiting = page.ahead.get((line.at, line.text)) if page is not None and line.at is not None else None
+            found = next((one for one in waiting or () if not one.taken), None)
+            if found is None:
+                return f"{line.at} {line.text[:80]!r} of {container_id[-8:]}: taken twice, or never logged"
+            found.taken = True
+            batch.append(found)
+        return None
+
+    def read(self) -> None:
+        """The daemon takes the next batch out of its queue."""
+        self._read += 1
+
+    def keep(self) -> None:
+        """A save covers everything that was read."""
+        for _ in range(self._read):
+            self._loose.popleft()
+        self._read = 0
+        self._gaps += self._loose_gaps
+        self._loose_gaps.clear()
+
+    def forget(self) -> None:
+        """The daemon died: what was not kept was not taken."""
+        for line in (line for batch in self._loose for line in batch):
+            line.taken = False
+        self._loose.clear()
+        self._loose_gaps.clear()
+        self._read = 0
+        for page in self.pages.values():
+            page.due = 0
+
+    def missing(self, until: float) -> str | None:
+        """A line logged until then (true time) that was neither taken nor is in a gap; None when there is none."""
+        for page in self.pages.values():
+            while page.due < len(page.lines):
+                line = page.lines[page.due]
+                if line.at > until:
+                    break
+                if not line.taken and line.whole and not self._excused(page, line):
+                    return f"{line.stamp} {line.text[:80]!r} of pod {page.pod}, logged at {line.at:.1f} s"
+                page.due += 1
+        return None
+
+    def _excused(self, page: Page, line: Written) -> bool:
+        return any(
+            # A pod that came and went unseen has no name: it is in the gap behind the one before it.
+            (gap.pod is None or gap.pod == page.pod or not page.followed)
+            and (gap.start is None or gap.start - self._slack <= line.stamp)
+            and (gap.end is None or line.stamp <= gap.end + self._slack)
+            for gap in (*self._gaps, *self._loose_gaps)
+        )
+
+
+class WitnessedCluster(Cluster):
+    """A cluster whose Deployment's lines are written into a book."""
+
+    def __init__(self, book: LineBook, seconds: Callable[[], float], **more: Any) -> None:
+        super().__init__(**more)
+        self._book = book
+        self._seconds = seconds
+
+    def new_log(self) -> ContainerLog:
+        """An empty log, for a life that begins."""
+        return WitnessedLog(self.clock, self._seconds)
+
+    def start(self, pod: Pod, names: Iterable[str] = (COST_MODEL,)) -> Life:
+        """A new life for these containers."""
+        life = super().start(pod, names)
+        if pod in self.own_pods() and pod.cost_model.life is not None:
+            self._book.open_page(pod, pod.cost_model.life)
+        return life
