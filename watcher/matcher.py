@@ -11,6 +11,7 @@ from datetime import datetime
 from watcher.core.envelopes import INFO_OR_LOWER, Envelope, unwrap
 from watcher.core.events import Epoch, Fact, LogRead
 from watcher.core.facts import FieldError
+from watcher.pattern import Pattern
 from watcher.profile import Profile
 from watcher.sources import LinesRead, RawLine
 
@@ -52,6 +53,11 @@ class Reading:
         return self.envelope.level in INFO_OR_LOWER
 
 
+def text_of(raw: bytes) -> str:
+    r"""The text of a line: its first ``MAX_MATCHED`` bytes, and ``\xff`` where a byte is no UTF-8."""
+    return raw[:MAX_MATCHED].decode("utf-8", errors="backslashreplace")
+
+
 class Matcher:
     """Reads lines by a profile. Nothing in a line makes it fail.
 
@@ -64,13 +70,16 @@ class Matcher:
         self.timeouts: Counter[str] = Counter()
         self._timeout = timeout
 
-    def read(self, raw: bytes, at: datetime | None = None) -> Reading:
-        """Read one line (without its newline); ``at`` is the runtime's stamp where the source took it off."""
-        envelope = unwrap(raw[:MAX_MATCHED].decode("utf-8", errors="backslashreplace"))
+    def read(self, raw: bytes, at: datetime | None = None, patterns: Iterable[Pattern] | None = None) -> Reading:
+        """Read one line (without its newline); ``at`` is the runtime's stamp where the source took it off.
+
+        ``patterns`` are, in their order, those that may match; None: every one of the profile.
+        """
+        envelope = unwrap(text_of(raw))
         runtime_at = at or envelope.runtime_at
         when = runtime_at or envelope.at
         message, problem, failed = envelope.message, None, None
-        for pattern in self.profile.patterns:
+        for pattern in self.profile.patterns if patterns is None else patterns:
             if pattern.literal is not None and pattern.literal not in message:
                 continue
             try:
