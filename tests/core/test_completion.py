@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_rule_1_a_written_day_inside_the_request_is_done() -> None:
     assert known.evidence == written("asset", 2).line
 
 
-def moved_by(**stamp: float) -> dict[str, object]:
+def moved_by(**stamp: float) -> dict[str, Any]:
     """A stamp of the runtime, this far from the time of the request."""
     return {"at": Talk(plan_of(ASSET)).now + timedelta(**stamp), "stamped_by_runtime": True}
 
@@ -410,7 +411,7 @@ def test_rule_6_a_failure_after_a_concluded_stage_fails_the_run() -> None:
 def test_rule_9_order_is_the_order_of_arrival() -> None:
     """Older stamps behind newer ones count as long as they are not from before the request."""
     talk = asset().wait(minutes=1)
-    late = {"at": talk.now - timedelta(seconds=50), "stamped_by_runtime": True}
+    late: dict[str, Any] = {"at": talk.now - timedelta(seconds=50), "stamped_by_runtime": True}
     talk.heard(written("asset", 3), written("asset", 1, **late), written("asset", 2))
     assert talk.state.status == "done"
 

@@ -20,8 +20,18 @@ from tests.core.scripts import (
     started,
     written,
 )
-from watcher.core.commands import Record, Request
-from watcher.core.events import Attached, CaughtUp, DeadlineReached, EpochChanged, Gap, GapFound, LogRead, TargetReady
+from watcher.core.commands import Request
+from watcher.core.events import (
+    Attached,
+    CaughtUp,
+    DeadlineReached,
+    EpochChanged,
+    Event,
+    Gap,
+    GapFound,
+    LogRead,
+    TargetReady,
+)
 from watcher.core.orchestrator import KEPT_GAPS, step
 from watcher.core.state import State
 
@@ -58,8 +68,8 @@ def test_every_move_is_in_the_journal_with_its_evidence() -> None:
         ("stage", "asset", "running", "done"),
         ("run", None, "running", "done"),
     ]
-    assert [each.evidence for each in talk.records if each.after == "done"][0] == written("asset", 1).line
-    assert all(isinstance(each, Record) and each.at == T0 for each in talk.records)
+    assert next(each.evidence for each in talk.records if each.after == "done") == written("asset", 1).line
+    assert {each.at for each in talk.records} == {T0}
 
 
 def test_the_first_epoch_voids_nothing() -> None:
@@ -107,7 +117,7 @@ def test_the_way_through_a_long_run_is_quick_enough() -> None:
     plan = plan_of(ASSET, USAGE, RECONCILIATION, ALLOCATION, last=400)
     talk = Talk(plan).up().accepted().heard(started("asset", 1, 400))
     state: State = talk.state
-    events = [LogRead(E1, (written("asset", number),), 1, 1) for number in range(1, 201)]
+    events: list[Event] = [LogRead(E1, (written("asset", number),), 1, 1) for number in range(1, 201)]
     took = []
     for event in [*events, *[DeadlineReached()] * 50]:
         begin = time.perf_counter()

@@ -39,7 +39,7 @@ class Recording(Talk):
             self.heard(replace(each, at=each.at, stamped_by_runtime=False))
         return self
 
-    def heard(self, *facts: Fact, **_: object) -> Recording:  # type: ignore[override]
+    def heard(self, *facts: Fact, **_: object) -> Recording:
         self.tell(LogRead(None, facts, len(facts), len(facts)))
         assert self.requests == []
         return self

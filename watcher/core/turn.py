@@ -25,6 +25,7 @@ class Turn:
         self.now = now
         self.plan = plan
         self.commands: list[Command] = []
+        self._days: dict[str, dict[date, Day]] = {}  # copies made in this turn; only they are changed in place
 
     # ---- reading
 
@@ -67,9 +68,11 @@ class Turn:
 
     def set_day(self, name: str, day: date, **changes: Any) -> Day:  # noqa: ANN401
         """Change fields of a day other than its status."""
-        stage = self.stage(name)
-        changed = replace(stage.days[day], **changes)
-        self.set_stage(name, days={**stage.days, day: changed})
+        days = self.stage(name).days
+        if days is not self._days.get(name):
+            self._days[name] = days = dict(days)
+            self.set_stage(name, days=days)
+        days[day] = changed = replace(days[day], **changes)
         return changed
 
     def move_day(self, name: str, day: date, status: DayStatus, reason: str | None = None, **changes: Any) -> bool:  # noqa: ANN401
