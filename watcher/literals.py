@@ -1,105 +1,219 @@
-"""Which text must stand in every line that a regex matches: a cheap question to ask before the regex is run.
+"""Which texts a regex cannot match without: read from its parse tree, so that they can be looked for before it is run.
 
-Reads only the plainest part of a regex, its outermost sequence of characters, and gives up where anything could make
-that part optional. None is always a right answer; a text is right because every match holds it.
+The answer is a choice of sets; of each set every match holds at least one member. The patterns are compiled by the
+package ``regex`` and parsed here by ``re``, so whatever the two read differently is refused: no answer is always right,
+a pattern without one is only slower. Nothing here knows about log lines.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-_MIN_LENGTH = 3  # shorter ones are in nearly every line
-_ODD_GROUP = re.compile(r"\(\?[^:=!<>P]")  # flags, comments, calls: they reach beyond their own brackets
-_CLASS_ESCAPES = frozenset("dDwWsSbBAZ")
-_QUANTIFIER = re.compile(r"(?:[?*+]|\{[^{}]*\})[?+]?")
+Texts = frozenset[str]
+
+MOST = 24  # alternatives in one set; more are rather cut into several sets
+
+_parser: Any = importlib.import_module("re._parser")  # has no public name since Python 3.11
+
+_FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL | re.ASCII | re.UNICODE
+_VERSION_0 = 0x2000  # of the package regex: its classic behaviour, which is the default
+
+# ``regex`` knows POSIX classes, ``re`` reads the same text as a set and a bracket.
+_POSIX_CLASS = re.compile(r"(?<!\\)(?:\\\\)*\[:")
+# ``regex`` knows fuzzy matching (``{e<=1}``), ``re`` reads the same text as characters.
+_NO_REPEAT = re.compile(r"(?<!\\)(?:\\\\)*\{(?!\d*,?\d*\})")
+# Letters that have more than two cases in Unicode: a long s, the Kelvin sign, the two i of Turkish.
+_MORE_CASES = frozenset("sSkKiI")
+_CLASS_SIZE = 4  # characters in a class that are tried one by one
 
 
-class _NotPlainError(Exception):
-    """The regex holds something that this reader does not know."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a part: ``exact`` holds every text it can match (None: too many); ``sets`` as above."""
+
+    exact: Texts | None = None
+    sets: tuple[Texts, ...] = ()
 
 
-def required_literal(regex: str) -> str | None:
-    """The longest text that every match of ``regex`` must hold, None where none is plain to see."""
-    if _ODD_GROUP.search(regex):
-        return None
+_EMPTY = _Known(frozenset({""}))
+_NOTHING = _Known()
+
+
+def required_texts(regex: str, flags: int = 0) -> tuple[Texts, ...]:
+    """Sets of texts; every text that ``regex`` matches holds a member of each set. () where none is known.
+
+    ``flags`` are those that the package ``regex`` compiled it with. Texts are at least one character long.
+    """
+    flags &= ~_VERSION_0
+    if flags & ~int(_FLAGS) or _POSIX_CLASS.search(regex) or _NO_REPEAT.search(regex):
+        return ()
     try:
-        best = max(_runs(regex), key=len)
-    except _NotPlainError:
-        return None
-    return best if len(best) >= _MIN_LENGTH else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # "possible nested set": what ``regex`` may read differently
+            tree = _parser.parse(regex, flags & int(_FLAGS))
+    except (re.error, Warning, OverflowError, RecursionError):
+        return ()
+    if tree.state.flags & re.VERBOSE:
+        return ()
+    known = _sequence(tree, tree.state.flags)
+    sets = known.sets if known.exact is None else (*known.sets, known.exact)
+    return tuple(dict.fromkeys(each for each in map(_without_longer, sets) if each and "" not in each))
 
 
-def _runs(regex: str) -> Iterator[str]:
-    """The stretches of plain characters in the outermost sequence, in order."""
-    run, at = "", 0
-    while at < len(regex):
-        char, end = _atom(regex, at)
-        quantifier = _QUANTIFIER.match(regex, end)
-        if char is None or quantifier is not None:
-            yield run
-            run = ""
+def longest_literal(sets: Iterable[Texts]) -> str | None:
+    """The longest text that every match holds, None where no set tells one: a cheap question to ask first."""
+    alone = [text for texts in sets if len(texts) == 1 for text in texts]
+    return max(alone, key=len, default=None)
+
+
+def _without_longer(texts: Texts) -> Texts:
+    """Without the members that hold another member: they say nothing more."""
+    kept: list[str] = []
+    for text in sorted(texts, key=len):
+        if not any(shorter in text for shorter in kept):
+            kept.append(text)
+    return frozenset(kept)
+
+
+@dataclass(slots=True)
+class _Runs:
+    """Stretches of a sequence that follow each other without a hole: plain ones, and ones with alternatives."""
+
+    sets: list[Texts] = field(default_factory=list)
+    run: Texts = frozenset({""})
+    plain: str = ""
+    whole: bool = True
+
+    def follow(self, exact: Texts) -> None:
+        if len(exact) == 1:
+            self.plain += next(iter(exact))
         else:
-            run += char
-        at = quantifier.end() if quantifier is not None else end
-    yield run
+            self._end_plain()
+        longer = frozenset(head + tail for head in self.run for tail in exact)
+        if len(longer) > MOST:
+            self._end_run()
+            longer = exact
+            self.whole = False
+        self.run = longer
+
+    def hole(self, sets: Iterable[Texts] = ()) -> None:
+        self._end_plain()
+        self._end_run()
+        self.sets.extend(sets)
+        self.whole = False
+
+    def known(self) -> _Known:
+        exact = self.run if self.whole else None
+        self._end_plain()
+        self._end_run()
+        return _Known(exact, tuple(self.sets))
+
+    def _end_plain(self) -> None:
+        if self.plain:
+            self.sets.append(frozenset({self.plain}))
+        self.plain = ""
+
+    def _end_run(self) -> None:
+        if "" not in self.run:
+            self.sets.append(self.run)
+        self.run = frozenset({""})
 
 
-def _atom(regex: str, at: int) -> tuple[str | None, int]:
-    """One element of the sequence: its character ("" for an edge, None for what is not plain) and where it ends."""
-    match regex[at]:
-        case "\\":
-            return _escaped(regex[at + 1 : at + 2]), at + 2
-        case "[":
-            return None, _class_end(regex, at)
-        case "(":
-            return None, _group_end(regex, at)
-        case "^" | "$":
-            return "", at + 1
-        case ".":
-            return None, at + 1
-        case "|" | ")" | "?" | "*" | "+" | "{":
-            raise _NotPlainError
-        case char:
-            return char, at + 1
+def _sequence(nodes: Iterable[tuple[Any, Any]], flags: int) -> _Known:
+    runs = _Runs()
+    for operation, argument in nodes:
+        known = _node(str(operation), argument, flags)
+        if known.exact is not None:
+            runs.sets.extend(known.sets)
+            runs.follow(known.exact)
+        else:
+            runs.hole(known.sets)
+    return runs.known()
 
 
-def _escaped(char: str) -> str | None:
-    if char and char.isascii() and not char.isalnum():
-        return char
-    if char in _CLASS_ESCAPES:
+def _node(operation: str, argument: Any, flags: int) -> _Known:  # noqa: ANN401  the parser has no types
+    match operation:
+        case "LITERAL":
+            return _Known(_cases(argument, flags))
+        case "IN":
+            return _class(argument, flags)
+        case "BRANCH":
+            return _branch([_sequence(branch, flags) for branch in argument[1]])
+        case "SUBPATTERN":
+            _, added, dropped, inner = argument
+            if added & re.VERBOSE:
+                return _NOTHING
+            return _sequence(inner, (flags | added) & ~dropped)
+        case "ATOMIC_GROUP":
+            return _sequence(argument, flags)
+        case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+            least, most, inner = argument
+            return _repeat(least, most, _sequence(inner, flags))
+        case "AT" | "ASSERT" | "ASSERT_NOT":
+            return _EMPTY  # looks at a place and matches nothing there
+        case _:
+            return _NOTHING
+
+
+def _cases(code: int, flags: int) -> Texts | None:
+    char = chr(code)
+    if not flags & re.IGNORECASE:
+        return frozenset({char})
+    if not char.isascii() or char in _MORE_CASES:
         return None
-    raise _NotPlainError
+    return frozenset({char.lower(), char.upper()})
 
 
-def _class_end(regex: str, at: int) -> int:
-    at += 2 if regex[at + 1 : at + 2] == "^" else 1
-    at += 1 if regex[at : at + 1] == "]" else 0
-    while at < len(regex):
-        match regex[at]:
-            case "]":
-                return at + 1
-            case "[":  # a set inside a set
-                raise _NotPlainError
-            case "\\":
-                at += 2
+def _class(items: Sequence[tuple[Any, Any]], flags: int) -> _Known:
+    chars: set[str] = set()
+    for operation, argument in items:
+        match str(operation):
+            case "LITERAL":
+                codes: Iterator[int] | range = iter((argument,))
+            case "RANGE" if argument[1] - argument[0] < _CLASS_SIZE:
+                codes = range(argument[0], argument[1] + 1)
             case _:
-                at += 1
-    raise _NotPlainError
+                return _NOTHING
+        for code in codes:
+            cases = _cases(code, flags)
+            if cases is None:
+                return _NOTHING
+            chars |= cases
+    return _Known(frozenset(chars)) if len(chars) <= _CLASS_SIZE else _NOTHING
 
 
-def _group_end(regex: str, at: int) -> int:
-    at += 1
-    while at < len(regex):
-        match regex[at]:
-            case ")":
-                return at + 1
-            case "(":
-                at = _group_end(regex, at)
-            case "[":
-                at = _class_end(regex, at)
-            case "\\":
-                at += 2
-            case _:
-                at += 1
-    raise _NotPlainError
+def _branch(branches: Sequence[_Known]) -> _Known:
+    exact: set[str] = set()
+    any_of: set[str] = set()
+    for branch in branches:
+        if branch.exact is not None:
+            exact |= branch.exact
+            any_of |= branch.exact
+        elif branch.sets:
+            any_of |= _longest(branch.sets)
+        else:
+            return _NOTHING
+    if len(exact) <= MOST and all(branch.exact is not None for branch in branches):
+        return _Known(frozenset(exact))
+    return _Known(None, (frozenset(any_of),)) if "" not in any_of and len(any_of) <= MOST else _NOTHING
+
+
+def _longest(sets: Iterable[Texts]) -> Texts:
+    return max(sets, key=lambda texts: (min(map(len, texts)), -len(texts)))
+
+
+def _repeat(least: int, most: int, inner: _Known) -> _Known:
+    if least == 0:
+        return _Known(inner.exact | {""}) if most == 1 and inner.exact is not None else _NOTHING
+    if least == most == 1:
+        return inner
+    if inner.exact is None:
+        return _Known(None, inner.sets)
+    if least == most and len(inner.exact) == 1 and least * len(next(iter(inner.exact))) <= MOST:
+        return _Known(frozenset({next(iter(inner.exact)) * least}))
+    return _Known(None, (inner.exact,) if "" not in inner.exact else ())

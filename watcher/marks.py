@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from watcher.literals import Texts
 from watcher.profile import Profile
-from watcher.required import Texts, required_texts
 from watcher.search import SHORT, hidden
 
 LEAST = 3  # bytes of a mark
@@ -53,8 +53,7 @@ def choose_marks(profile: Profile, sample: bytes = b"") -> Marks:
     owners: dict[bytes, int] = {}
     always, every_line = 0, False
     for number, pattern in enumerate(profile.patterns):
-        sets = required_texts(pattern.expression.pattern, pattern.expression.flags)
-        chosen = prices.cheapest(sets)
+        chosen = prices.cheapest(pattern.required)
         if chosen is None:
             always |= 1 << number
             every_line = True

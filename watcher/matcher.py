@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
+
+import regex
 
 from watcher.core.envelopes import INFO_OR_LOWER, Envelope, unwrap
 from watcher.core.events import Epoch, Fact, LogRead
-from watcher.core.facts import FieldError
+from watcher.core.facts import FieldError, Fields
 from watcher.pattern import Pattern
 from watcher.profile import Profile
 from watcher.sources import LinesRead, RawLine
@@ -21,26 +24,43 @@ MAX_MATCHED = 64 << 10  # bytes of a line that are looked at; a progress line ha
 TIMEOUT = 0.1  # seconds that one pattern may spend on one line
 
 
-@dataclass(frozen=True, slots=True)
+class Match(NamedTuple):
+    """Which pattern matched, what it found, and whether the line bears the runtime's stamp."""
+
+    pattern: Pattern
+    found: regex.Match[str]
+    fields: Fields
+    stamped_by_runtime: bool
+
+
+@dataclass(slots=True)  # not frozen: one is made for every line that is read, and that would double its price
 class Reading:
     """What became of one line.
 
-    ``fact`` and ``pattern`` are set where a pattern matched. ``near_miss`` is set where none did, although the line
+    ``pattern`` and ``match`` are set where a pattern matched. ``near_miss`` is set where none did, although the line
     holds an anchor of the profile or a pattern matched words that are no values (an impossible date): then ``pattern``
-    is that pattern, ``fact`` None and ``problem`` the reason. ``at`` is the runtime's stamp, else the program's own.
+    is that pattern, ``match`` None and ``problem`` the reason. ``at`` is the runtime's stamp, else the program's own.
     """
 
     envelope: Envelope
     at: datetime | None
-    fact: Fact | None = None
     pattern: str | None = None
+    match: Match | None = None
     near_miss: bool = False
     problem: str | None = None
 
     @property
     def matched(self) -> bool:
         """True where a pattern of the profile matched."""
-        return self.fact is not None
+        return self.match is not None
+
+    @property
+    def fact(self) -> Fact | None:
+        """What the line says; made anew at each call, for most lines that match say nothing that anybody needs."""
+        if self.match is None:
+            return None
+        pattern, found, fields, stamped_by_runtime = self.match
+        return pattern.fact(self.envelope, found, self.at, stamped_by_runtime=stamped_by_runtime, fields=fields)
 
     @property
     def level(self) -> str | None:
@@ -86,15 +106,15 @@ class Matcher:
                 found = pattern.match(envelope, self._timeout)
                 if found is None:
                     continue
-                fact = pattern.fact(envelope, found, when, stamped_by_runtime=runtime_at is not None)
+                fields = pattern.fields(found)
             except TimeoutError:
                 self._report_timeout(pattern.id)
             except FieldError as error:
                 problem, failed = str(error), failed or pattern.id
             else:
-                return Reading(envelope, when, fact, pattern.id)
+                return Reading(envelope, when, pattern.id, Match(pattern, found, fields, runtime_at is not None))
         near = problem is not None or any(anchor in message for anchor in self.profile.anchors)
-        return Reading(envelope, when, None, failed, near_miss=near, problem=problem)
+        return Reading(envelope, when, failed, None, near, problem)
 
     def _report_timeout(self, pattern: str) -> None:
         """Count it, and tell it the first time and then ever more rarely: a flood of lines must not become two."""
@@ -123,6 +143,6 @@ class Matcher:
             near_missed += reading.near_miss
             info_lines += reading.is_info
             last = reading.at or last
-            if reading.fact is not None:
-                facts.append(reading.fact)
+            if (fact := reading.fact) is not None:
+                facts.append(fact)
         return LogRead(epoch, tuple(facts), count, len(facts), near_missed, info_lines, last)

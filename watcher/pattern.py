@@ -10,8 +10,8 @@ import regex
 
 from watcher.core.envelopes import Envelope
 from watcher.core.events import Fact, Meaning
-from watcher.core.facts import FIELD_OF_GROUP, Fields, read_fields
-from watcher.literals import required_literal
+from watcher.core.facts import FIELD_OF_GROUP, NO_FIELDS, Fields, read_fields
+from watcher.literals import Texts, longest_literal, required_texts
 
 KNOWN_GROUPS = frozenset(FIELD_OF_GROUP)
 MAX_EVIDENCE = 500  # characters of a line that are kept as evidence
@@ -25,7 +25,8 @@ class Pattern:
 
     ``stage`` is the stage whose pipeline writes the line, or ``stage_of`` maps the text of ``stage_group`` to it. Where
     that is no stage of the profile (``listed``), the line is known but says nothing here: its fact is ``noted``.
-    ``literal`` stands in every message that the pattern matches, None where no such text is known.
+    Of each of ``required`` some text stands in every message that the pattern matches; ``literal`` is one that always
+    does, None where no such text is known.
     """
 
     id: str
@@ -40,10 +41,17 @@ class Pattern:
     advice: str | None = None
     listed: frozenset[str] = frozenset()
     samples: tuple[str, ...] = ()
+    required: tuple[Texts, ...] = field(init=False)
     literal: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "literal", required_literal(self.expression.pattern))
+        object.__setattr__(self, "required", required_texts(self.expression.pattern, self.expression.flags))
+        object.__setattr__(self, "literal", longest_literal(self.required))
+
+    @property
+    def tells(self) -> bool:
+        """False where nothing that such a line says could move a repair: it belongs to no stage and no process."""
+        return self.stage is not None or self.stage_group is not None or self.means is Meaning.PROCESS_STARTED
 
     def match(self, envelope: Envelope, timeout: float | None = None) -> regex.Match[str] | None:
         """Match the message; None where it does not. Raises ``TimeoutError`` after ``timeout`` seconds."""
@@ -53,7 +61,7 @@ class Pattern:
 
     def fields(self, found: regex.Match[str]) -> Fields:
         """The values that a match captured. Raises ``FieldError`` where a text is not what its field needs."""
-        return read_fields(found.groupdict())
+        return read_fields(found.groupdict()) if self.expression.groupindex else NO_FIELDS
 
     def stage_in(self, found: regex.Match[str]) -> str | None:
         """The stage that the line speaks of, whether or not it is one of the profile's."""
@@ -68,9 +76,10 @@ class Pattern:
         at: datetime | None = None,
         *,
         stamped_by_runtime: bool = False,
+        fields: Fields | None = None,
     ) -> Fact:
-        """What the line said. Raises ``FieldError``."""
-        values = self.fields(found)
+        """What the line said. Raises ``FieldError``, unless its ``fields`` were read already."""
+        values = self.fields(found) if fields is None else fields
         stage = self.stage_in(found)
         known = stage is None or stage in self.listed
         return Fact(

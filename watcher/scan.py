@@ -61,7 +61,7 @@ class Scanner:
         read = self.matcher.read
         for first, last, patterns in self._spans(buffer, start, end):
             reading = read(buffer[first : min(last, first + MAX_MATCHED)], None, patterns)
-            if reading.fact is not None or reading.near_miss:
+            if reading.match is not None or reading.near_miss:
                 yield reading
 
     def read_lines(self, read: LinesRead) -> LogRead:
@@ -79,8 +79,8 @@ class Scanner:
             upto = first
             reading = self.matcher.read(lines[number].text, lines[number].at, patterns)
             near_missed += reading.near_miss
-            if reading.fact is not None:
-                facts.append(reading.fact)
+            if (fact := reading.fact) is not None:
+                facts.append(fact)
         stamped = lines[-1].at if lines else None
         last = stamped or _last_of_batch(lines)
         info_lines = int(states_info(buffer, 0, end))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 TRACE, DEBUG, INFO, WARNING, ERROR, FATAL = "trace", "debug", "info", "warning", "error", "fatal"
 LEVELS = (TRACE, DEBUG, INFO, WARNING, ERROR, FATAL)
@@ -25,6 +25,7 @@ _WORDS = {
     FATAL: "ftl fatal pnc panic",
 }
 _LEVEL_OF = {word: level for level, words in _WORDS.items() for word in words.split()}
+_CODES = {code: _LEVEL_OF.get(code.lower()) for code in ("TRC", "DBG", "INF", "WRN", "ERR", "FTL", "PNC", "???")}
 _KLOG_LETTER = {"I": INFO, "W": WARNING, "E": ERROR, "F": FATAL}
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -37,10 +38,11 @@ _STAMP = r"(?P<stamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z(?:\d\d:\d\
 _LEVEL = r"(?P<level>TRC|DBG|INF|WRN|ERR|FTL|PNC|\?\?\?)"
 _TAG = r"\[(?P<tag>Trace|Debug|Info|Warning|Error|Fatal|Panic)\]:?(?:[ \t]|$)"
 
-_CONSOLE = re.compile(rf"(?:(?:{_STAMP}|<nil>) )?{_LEVEL}(?: |$)")
+# A stamp is the program's own where its level follows, else the runtime's.
+_STAMPED = re.compile(rf"{_STAMP}(?: {_LEVEL}(?: |$)| (?:stdout|stderr) [FP](?: |$)| |$)")
+_CONSOLE = re.compile(rf"(?:<nil> )?{_LEVEL}(?: |$)")
 _KLOG = re.compile(rf"(?P<letter>[IWEF])\d{{4}} \d\d:\d\d:\d\d\.\d+ +\d+ [^\s\]]+:\d+\](?: |$)(?:{_TAG})?")
 _TAGGED = re.compile(_TAG)
-_RUNTIME = re.compile(rf"{_STAMP}(?: (?:stdout|stderr) [FP])?(?: |$)")
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _NAME = rf"{_LABEL}(?:\.{_LABEL})*"
@@ -53,13 +55,18 @@ _POD = rf"{_NAME}-(?:[a-z0-9]{{6,10}}-[a-z0-9]{{5}}|[bcdfghjklmnpqrstvwxz2456789
 _POD_PREFIX = re.compile(rf"(?:{_LABEL} )?{_POD} {_LABEL}(?: |$)")
 _HEAD = rf"(?:{_STAMP} |(?:TRC|DBG|INF|WRN|ERR|FTL|PNC|\?\?\?) |[IWEF]\d{{4}} \d\d:|\{{\")"
 _WORDS_PREFIX = re.compile(rf"(?:{_LABEL} )?{_NAME} {_LABEL} (?={_HEAD})")
-_PREFIXES = (_KUBECTL_PREFIX, _BRACKET_PREFIX, _ARROW_PREFIX, _POD_PREFIX, _WORDS_PREFIX)
+_BRACKET_PREFIXES = (_KUBECTL_PREFIX, _BRACKET_PREFIX)
+_NAME_PREFIXES = (_ARROW_PREFIX, _POD_PREFIX, _WORDS_PREFIX)
+
+# What a line may begin with, asked first: most lines begin with none of these, and a regex costs more than a look.
+_OWN_BEGINNINGS = frozenset("<TDIWEFP?")
+_NAME_BEGINNINGS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_FRAME_BEGINNINGS = frozenset(_FRAME)
 
 _MAX_LAYERS = 8  # a line that is wrapped more often than that was made to be
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A message without its envelope, and what the envelope said.
 
     ``level`` is one of ``LEVELS``, None where none was stated. ``at`` is the stamp that the program wrote (klog writes
@@ -79,44 +86,51 @@ def unwrap(line: str) -> Envelope:
     line = line.rstrip(_BLANKS + _FRAME) if line[-1:] in _FRAME else line.rstrip(_BLANKS)
     runtime_at: datetime | None = None
     for _ in range(_MAX_LAYERS):
-        own = _own(line)
-        if own is not None:
-            return Envelope(own.message, own.level, own.at, runtime_at)
-        stamped = _RUNTIME.match(line)
-        if stamped is not None:
-            runtime_at = runtime_at or stamp(stamped["stamp"])
+        first = line[:1]
+        if first.isdecimal() and (stamped := _STAMPED.match(line)) is not None:
+            text, level = stamped.groups()
             line = line[stamped.end() :]
+            if level is not None:
+                return Envelope(line, _CODES[level], stamp(text), runtime_at)
+            runtime_at = runtime_at or stamp(text)
             continue
-        outer = _outer(line)
+        own = _own(first, line)
+        if own is not None:
+            return own._replace(runtime_at=runtime_at) if runtime_at is not None else own
+        outer = _outer(first, line)
         if outer == 0:
             break
         line = line[outer:]
-    return Envelope(line, runtime_at=runtime_at)
+    return Envelope(line, None, None, runtime_at)
 
 
 def stamp(text: str) -> datetime | None:
     """An RFC 3339 stamp with up to nine digits of fraction as UTC, cut to microseconds; None where it is no time."""
     try:
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.astimezone(UTC) if moment.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
 
 
-def _own(line: str) -> Envelope | None:
-    """The envelope that the program itself wrote, the innermost one; None where ``line`` does not begin with one."""
-    found = _CONSOLE.match(line)
-    if found is not None:
-        at = stamp(found["stamp"]) if found["stamp"] else None
-        return Envelope(line[found.end() :], _LEVEL_OF.get(found["level"].lower()), at)
-    found = _KLOG.match(line)
-    if found is not None:
-        level = _LEVEL_OF[found["tag"].lower()] if found["tag"] else _KLOG_LETTER[found["letter"]]
-        return Envelope(line[found.end() :], level)
-    found = _TAGGED.match(line)
-    if found is not None:
-        return Envelope(line[found.end() :], _LEVEL_OF[found["tag"].lower()])
-    return _from_json(line) if line.startswith("{") else None
+def _own(first: str, line: str) -> Envelope | None:
+    """The program's own envelope, where it has no stamp in front; None where ``line`` does not begin with one."""
+    if first == "{":
+        return _from_json(line)
+    if first == "[":
+        found = _TAGGED.match(line)
+        return Envelope(line[found.end() :], _LEVEL_OF[found["tag"].lower()]) if found is not None else None
+    if first in _OWN_BEGINNINGS:
+        found = _CONSOLE.match(line)
+        if found is not None:
+            return Envelope(line[found.end() :], _CODES[found["level"]])
+        found = _KLOG.match(line)
+        if found is not None:
+            level = _LEVEL_OF[found["tag"].lower()] if found["tag"] else _KLOG_LETTER[found["letter"]]
+            return Envelope(line[found.end() :], level)
+    return None
 
 
 def _from_json(line: str) -> Envelope | None:
@@ -137,12 +151,17 @@ def _from_json(line: str) -> Envelope | None:
     )
 
 
-def _outer(line: str) -> int:
+def _outer(first: str, line: str) -> int:
     """How many characters at the head of ``line`` some tool put there; 0 for none."""
-    if line[:1] and line[0] in _FRAME:
-        framed = _FRAMED.match(line)
-        return framed.end() if framed is not None else 0
-    for prefix in _PREFIXES:
+    if first == "[":
+        prefixes: tuple[re.Pattern[str], ...] = _BRACKET_PREFIXES
+    elif first in _NAME_BEGINNINGS:
+        prefixes = _NAME_PREFIXES
+    elif first in _FRAME_BEGINNINGS:
+        prefixes = (_FRAMED,)
+    else:
+        return 0
+    for prefix in prefixes:
         found = prefix.match(line)
         if found is not None:
             return found.end()

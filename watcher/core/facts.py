@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
 
 from watcher.core.window import Window, rfc3339
 
@@ -36,7 +37,7 @@ _MOMENT = re.compile(
 _DURATION = re.compile(
     r"(?=\d)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,12}(?:\.\d{1,12})?)(ns|us|µs|μs|ms|s))?", re.ASCII
 )
-_UNIT = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "μs": "1e-6", "ms": "1e-3", "s": "1"}
+_POWER = {"ns": "e-9", "us": "e-6", "µs": "e-6", "μs": "e-6", "ms": "e-3", "s": ""}
 _MAX_DIGITS = 18  # more rows than that is a broken line, not a count
 
 
@@ -44,8 +45,7 @@ class FieldError(ValueError):
     """A captured text is not what its field needs. The message is one sentence, without the line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(NamedTuple):
     """What one line stated, with types; None where it did not. ``seconds`` is the duration that it named."""
 
     window: Window | None = None
@@ -59,8 +59,7 @@ class Fields:
 
     def stated(self) -> dict[str, str | int | float]:
         """The fields that have a value, as a sample in a pattern file writes them: windows as ``START,END``."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: _spelt(value) for name, value in values.items() if value is not None}
+        return {name: _spelt(value) for name, value in self._asdict().items() if value is not None}
 
 
 def read_fields(groups: Mapping[str, str | None]) -> Fields:
@@ -76,6 +75,9 @@ def read_fields(groups: Mapping[str, str | None]) -> Fields:
         rows_out=None if rows_out is None else count(rows_out),
         seconds=None if took is None else duration(took),
     )
+
+
+NO_FIELDS = Fields()
 
 
 def moment(text: str) -> datetime:
@@ -99,8 +101,10 @@ def duration(text: str) -> float:
         problem = f"{text!r} is not a duration"
         raise FieldError(problem)
     hours, minutes, number, unit = found.groups()
-    seconds = Decimal(number or 0) * Decimal(_UNIT[unit or "s"])  # exact: 68.417µs is 0.000068417, digit for digit
-    return float(Decimal(hours or 0) * 3600 + Decimal(minutes or 0) * 60 + seconds)
+    seconds = number + _POWER[unit] if number else "0"  # digit for digit: 68.417µs is 68.417e-6
+    if hours is None and minutes is None:
+        return float(seconds)
+    return float(Decimal(hours or 0) * 3600 + Decimal(minutes or 0) * 60 + Decimal(seconds))
 
 
 def count(text: str) -> int:
@@ -111,6 +115,7 @@ def count(text: str) -> int:
     return int(text)
 
 
+@lru_cache(maxsize=4096)  # the days of a window are named again and again; a refusal is not remembered
 def _window(name: str, start: str | None, end: str | None) -> Window | None:
     if start is None and end is None:
         return None

@@ -5,13 +5,37 @@ from __future__ import annotations
 from watcher.core.completion import HOURLY, whole_window
 from watcher.core.events import Fact, Meaning
 from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
-from watcher.core.state import Answer, Open
+from watcher.core.plan import Plan
+from watcher.core.state import Answer, Open, State
 from watcher.core.turn import Turn
 from watcher.core.window import Window
 
 _OPENING = frozenset(
     {Meaning.ACTIVITY, Meaning.WINDOW_DONE, Meaning.REPAIR_ENDED, Meaning.WINDOW_FAILED, Meaning.COVERAGE_REFUSED}
 )
+
+
+def may_change(state: State, plan: Plan, fact: Fact) -> bool:
+    """False where this fact of a recorded log changes nothing but counts: then no step need be made for it.
+
+    Most lines of a log speak of days or pipelines that nobody asked about. When in doubt the answer is True.
+    """
+    if fact.meaning is Meaning.PROCESS_STARTED:
+        return True
+    if fact.stage is None or not state.has(fact.stage):
+        return False
+    rules = plan.stage(fact.stage).rules
+    if rules.per_provider and fact.provider is not None and fact.provider not in state.providers:
+        return True
+    if fact.window is None:
+        return False
+    if fact.meaning is Meaning.REPAIR_STARTED:
+        return True
+    held = state.stage(fact.stage).open
+    if held is not None:
+        return held.heard.meets(fact.window)
+    opens = fact.meaning in _OPENING and not rules.prints_start
+    return opens and whole_window(fact.window, plan.window).is_whole_days()
 
 
 def open_stage(turn: Turn, fact: Fact) -> None:
