@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,8 @@ class ScriptedKube:
     def __init__(self) -> None:
         self.token = "first"
         self.faults: deque[Fault] = deque()
+        self.every_follow: Fault | None = None
+        self.before_log: Callable[[str], None] = lambda _: None  # told the query before a log is looked up
         self.requests: list[str] = []
         self.open_follows = 0
         self.knows_tail = True
@@ -172,7 +174,10 @@ class ScriptedKube:
             return refusal(500, "dial tcp 10.0.0.1:10250: i/o timeout")
         if pod != self.pod_name:
             return refusal(404, f'pods "{pod}" not found', kind="pods")
-        fault = self.faults.popleft() if self.faults and (follow or not self.faults[0].follow_only) else None
+        self.before_log(request.query_string)
+        fault = self.every_follow if follow else None
+        if self.faults and (follow or not self.faults[0].follow_only):
+            fault = self.faults.popleft()
         if fault is not None and fault.kind == "status":
             return web.Response(status=fault.status, text=fault.body or None, headers=fault.headers)
         found = self._log(query)
