@@ -36,7 +36,7 @@ from watcher.core.events import (
     StreamLost,
     TargetReady,
 )
-from watcher.core.moves import DayStatus, RunStatus, StageStatus
+from watcher.core.moves import DayStatus, RunStatus
 from watcher.core.plan import Plan
 from watcher.core.silence import TELL_AGAIN, listen
 from watcher.core.state import Answer, HoldKind, Open, Stage, State
@@ -250,6 +250,4 @@ def _tell_again(turn: Turn) -> None:
         return
     turn.set(hold=replace(hold, told_at=turn.now))
     since = f"{hold.since:%Y-%m-%d %H:%M}Z"
-    name = hold.stage or "the run"
-    held = turn.state.has(hold.stage) and turn.stage(hold.stage or "").status is StageStatus.HELD
-    turn.tell(("held",), "warning", f"{name}: still held since {since}", hold.reason if held or hold.reason else since)
+    turn.tell(("held",), "warning", f"{hold.stage or 'the run'}: still held since {since}", hold.reason)
