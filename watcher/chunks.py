@@ -1,4 +1,4 @@
-"""Chunks of a log into stretches of whole lines, without copying them: only the line that a border cuts is put together."""
+"""Chunks of a log into stretches of whole lines, without copies: only a line that a border cuts is put together."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ Stretch = tuple[bytes, int, int]
 class WholeLines:
     """Takes a stream of bytes in any pieces. The same bytes hold the same lines in any of them.
 
-    Of a line longer than ``cap`` bytes that a border cuts, the first ``cap`` bytes are kept: memory stays small whatever
-    comes.
+    Of a line longer than ``cap`` bytes that a border cuts, the first ``cap`` bytes are kept: memory stays small.
     """
 
     __slots__ = ("_cap", "_rest")

@@ -25,11 +25,11 @@ TIMEOUT = 0.1  # seconds that one pattern may spend on one line
 
 
 class Match(NamedTuple):
-    """Which pattern matched, what it found, and whether the line bears the runtime's stamp."""
+    """Which pattern matched, what it found, what values were read of that, whether the runtime stamped the line."""
 
     pattern: Pattern
     found: regex.Match[str]
-    fields: Fields
+    fields: Fields | None
     stamped_by_runtime: bool
 
 
@@ -106,7 +106,7 @@ class Matcher:
                 found = pattern.match(envelope, self._timeout)
                 if found is None:
                     continue
-                fields = pattern.fields(found)
+                fields = pattern.fields(found) if pattern.typed else None
             except TimeoutError:
                 self._report_timeout(pattern.id)
             except FieldError as error:

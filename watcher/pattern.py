@@ -10,7 +10,7 @@ import regex
 
 from watcher.core.envelopes import Envelope
 from watcher.core.events import Fact, Meaning
-from watcher.core.facts import FIELD_OF_GROUP, NO_FIELDS, Fields, read_fields
+from watcher.core.facts import FIELD_OF_GROUP, TYPED_GROUPS, Fields, read_fields
 from watcher.literals import Texts, longest_literal, required_texts
 
 KNOWN_GROUPS = frozenset(FIELD_OF_GROUP)
@@ -25,7 +25,7 @@ class Pattern:
 
     ``stage`` is the stage whose pipeline writes the line, or ``stage_of`` maps the text of ``stage_group`` to it. Where
     that is no stage of the profile (``listed``), the line is known but says nothing here: its fact is ``noted``.
-    Of each of ``required`` some text stands in every message that the pattern matches; ``literal`` is one that always
+    ``typed``: a match captures words that may turn out to be no values, so that it is none. Of each of ``required`` some text stands in every message that the pattern matches; ``literal`` is one that always
     does, None where no such text is known.
     """
 
@@ -43,10 +43,12 @@ class Pattern:
     samples: tuple[str, ...] = ()
     required: tuple[Texts, ...] = field(init=False)
     literal: str | None = field(init=False)
+    typed: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", required_texts(self.expression.pattern, self.expression.flags))
         object.__setattr__(self, "literal", longest_literal(self.required))
+        object.__setattr__(self, "typed", not TYPED_GROUPS.isdisjoint(self.expression.groupindex))
 
     @property
     def tells(self) -> bool:
@@ -61,7 +63,7 @@ class Pattern:
 
     def fields(self, found: regex.Match[str]) -> Fields:
         """The values that a match captured. Raises ``FieldError`` where a text is not what its field needs."""
-        return read_fields(found.groupdict()) if self.expression.groupindex else NO_FIELDS
+        return read_fields(found.groupdict())
 
     def stage_in(self, found: regex.Match[str]) -> str | None:
         """The stage that the line speaks of, whether or not it is one of the profile's."""

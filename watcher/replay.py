@@ -1,18 +1,20 @@
 """A recorded log through the production path: same matcher, same core; nothing is ever sent.
 
-Time in a replay is what the lines say: the latest stamp of a line that was read, and of the last line of each chunk. It is
-never ahead of the log. A log without stamps has no time, so nothing is concluded from quiet in it; nor is anything from
-its end.
+Time in a replay is what the lines say: the latest stamp of a line that was read, and of the last line of each chunk. It
+is never ahead of the log. A log without stamps has no time, so nothing is concluded from quiet in it; nor is anything
+from its end.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 
+from watcher.ahead import Ahead
 from watcher.chunks import WholeLines
 from watcher.core.events import CaughtUp, DeadlineReached, Event, Fact, LogRead
 from watcher.core.orchestrator import step
@@ -23,7 +25,8 @@ from watcher.core.state import State
 from watcher.errors import WatcherError
 from watcher.matcher import Matcher, Reading
 from watcher.recorded import Recorded
-from watcher.scan import Scanner, count_lines, last_stamp, states_info
+from watcher.scan import Scanner, count_lines, last_stamp
+from watcher.search import Hit
 
 SNIFFED = 64 * 1024
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,10 +66,10 @@ class Replay:
         whole = WholeLines()
         lines = binary = 0
         try:
-            for chunk in source.chunks():
+            for chunk, hits in self._searched(source):
                 if not lines:
                     binary += chunk[:SNIFFED].count(0)
-                lines += self._chunk(whole, chunk)
+                lines += self._chunk(whole, chunk, hits)
         except (OSError, EOFError, zlib.error) as error:
             self.warnings.append(f"{path}: reading ended early ({error}); what came before was read")
         self._warn(path, cut=bool(whole.rest), empty=not lines, binary=binary > 0)
@@ -82,26 +85,37 @@ class Replay:
         elif cut:
             self.warnings.append(f"{path}: the last line is cut off; it was not counted")
 
-    def _chunk(self, whole: WholeLines, chunk: bytes) -> int:
+    def _searched(self, source: Recorded) -> Iterator[tuple[bytes, Sequence[Hit]]]:
+        """The chunks with what the search found in them; of a file they are fetched while the one before is read."""
+        chunks, search = source.chunks(), self._scanner.search
+        for first in islice(chunks, 1):
+            self._scanner.tune(first)
+            yield first, search(first)
+        if not source.is_file:  # reading may wait for ever, and a thread that does cannot be ended
+            yield from ((chunk, search(chunk)) for chunk in chunks)
+            return
+        with Ahead(chunks, search) as ahead:
+            yield from ahead
+
+    def _chunk(self, whole: WholeLines, chunk: bytes, hits: Sequence[Hit]) -> int:
         """Read the lines that a chunk completes, and return how many they are.
 
         A fact that may change something has a step of its own, at its own time; everything else is only counted, in one
-        step at the end.
+        step at the end. Lines of level info are not counted: their absence means something in a live run only.
         """
         lines = rest = count_lines(chunk)
-        matched = near_missed = info = 0
+        matched = near_missed = 0
         for buffer, start, end in whole.feed(chunk):
-            for reading in self._scanner.read(buffer, start, end):
+            for reading in self._scanner.read(buffer, start, end, hits if buffer is chunk else None):
                 near_missed += reading.near_miss
                 matched += reading.matched
                 fact = self._heard(reading)
                 if fact is not None:
                     rest, matched = rest - 1, matched - 1
                     self._step(LogRead(None, (fact,), 1, 1, 0, 0, self._stamp()))
-            info = info or states_info(buffer, start, end)
             self._pass(last_stamp(buffer, start, end))
         if lines:
-            self._step(LogRead(None, (), rest, matched, near_missed, int(info), self._stamp()))
+            self._step(LogRead(None, (), rest, matched, near_missed, 0, self._stamp()))
         return lines
 
     def _heard(self, reading: Reading) -> Fact | None:

@@ -19,7 +19,7 @@ from watcher.core.events import Epoch, LogRead
 from watcher.marks import choose_marks
 from watcher.matcher import MAX_MATCHED, Matcher, Reading, text_of
 from watcher.pattern import Pattern
-from watcher.search import Search
+from watcher.search import Hit, Search
 from watcher.sources import LinesRead, RawLine
 
 GOOD_SAMPLE = 16 << 10  # bytes of a log that say which marks are rare in it
@@ -51,15 +51,24 @@ class Scanner:
         self.matcher = matcher
         self._native = native
         self._tuned = False
-        self._tune(b"")
+        self._choose(b"")
 
-    def read(self, buffer: bytes, start: int, end: int) -> Iterator[Reading]:
+    def tune(self, sample: bytes) -> None:
+        """Choose the marks that are rare in ``sample``, a piece of the log. It changes how fast things are found."""
+        if not self._tuned and len(sample) >= GOOD_SAMPLE:
+            self._choose(sample)
+
+    def search(self, buffer: bytes) -> list[Hit]:
+        """Where the marks are in ``buffer``; needs no interpreter while it looks, so another thread may do it."""
+        return self._search.find(buffer)
+
+    def read(self, buffer: bytes, start: int, end: int, hits: Sequence[Hit] | None = None) -> Iterator[Reading]:
         """What there is to say of the lines in ``buffer[start:end]``: readings that matched or nearly did, in order.
 
-        Whole lines stand there, each with its newline.
+        Whole lines stand there, each with its newline. ``hits`` is what ``search`` said of the buffer, if it was asked.
         """
         read = self.matcher.read
-        for first, last, patterns in self._spans(buffer, start, end):
+        for first, last, patterns in self._spans(buffer, start, end, hits):
             reading = read(buffer[first : min(last, first + MAX_MATCHED)], None, patterns)
             if reading.match is not None or reading.near_miss:
                 yield reading
@@ -88,11 +97,12 @@ class Scanner:
 
     # ---- lines that may matter
 
-    def _spans(self, buffer: bytes, start: int, end: int) -> Iterator[Span]:
-        if not self._tuned and end - start >= GOOD_SAMPLE:
-            self._tune(buffer[start:end])
+    def _spans(self, buffer: bytes, start: int, end: int, hits: Sequence[Hit] | None = None) -> Iterator[Span]:
+        if hits is None:
+            self.tune(buffer)
+            hits = self._search.find(buffer)
         owners = self._owners
-        marked = [(at, owners[mark]) for mark, at, _ in self._search.find(buffer)]
+        marked = [(at, owners[mark]) for mark, at, _ in hits]
         odd = [(at, self._all) for at in self._odd(buffer, start, end)]
         if odd:
             marked = sorted(marked + odd)
@@ -149,7 +159,7 @@ class Scanner:
 
     # ---- marks
 
-    def _tune(self, sample: bytes) -> None:
+    def _choose(self, sample: bytes) -> None:
         marks = choose_marks(self.matcher.profile, sample)
         self._tuned = bool(sample)
         self._search = Search(marks.texts, native=self._native)

@@ -52,15 +52,12 @@ class Search:
 def hidden(texts: Sequence[bytes], found: int) -> list[int]:
     """The other texts that may begin inside of the text ``found``, and so go unreported where it was found."""
     text = texts[found]
+    tails = [text[at:] for at in range(len(text))]
     return [
         number
         for number, other in enumerate(texts)
-        if number != found and any(_agree(text[at:], other) for at in range(len(text)))
+        if number != found and (other in text or any(map(other.startswith, tails)))
     ]
-
-
-def _agree(tail: bytes, other: bytes) -> bool:
-    return tail.startswith(other) or other.startswith(tail)
 
 
 def _grouped(texts: Sequence[bytes]) -> Iterator[list[int]]:

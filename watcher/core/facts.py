@@ -29,6 +29,9 @@ FIELD_OF_GROUP = {
     "took": "seconds",
 }
 
+# The groups whose text is more than a word: it can be refused.
+TYPED_GROUPS = frozenset({"start", "end", "cov_start", "cov_end", "rows_in", "rows_out", "took"})
+
 # Go prints a time as ``2023-01-01 00:00:00 +0000 UTC``; the name of the zone repeats what the number before it said.
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)(?:(Z)| ?([+-]\d\d:?\d\d)(?: (?:[A-Z]{1,5}|[+-]\d\d(?:\d\d)?))?)",
@@ -64,20 +67,18 @@ class Fields(NamedTuple):
 
 def read_fields(groups: Mapping[str, str | None]) -> Fields:
     """Give every captured text its type. Groups that no field knows are passed over; raises ``FieldError``."""
-    rows_in, rows_out, took = groups.get("rows_in"), groups.get("rows_out"), groups.get("took")
+    get = groups.get
+    rows_in, rows_out, took = get("rows_in"), get("rows_out"), get("took")
     return Fields(
-        window=_window("window", groups.get("start"), groups.get("end")),
-        coverage=_window("coverage", groups.get("cov_start"), groups.get("cov_end")),
-        resolution=groups.get("resolution"),
-        provider=groups.get("provider"),
-        id=groups.get("id"),
+        window=_window("window", get("start"), get("end")),
+        coverage=_window("coverage", get("cov_start"), get("cov_end")),
+        resolution=get("resolution"),
+        provider=get("provider"),
+        id=get("id"),
         rows_in=None if rows_in is None else count(rows_in),
         rows_out=None if rows_out is None else count(rows_out),
         seconds=None if took is None else duration(took),
     )
-
-
-NO_FIELDS = Fields()
 
 
 def moment(text: str) -> datetime:
