@@ -29,6 +29,7 @@ from watcher.scan import Scanner, count_lines, last_stamp
 from watcher.search import Hit
 
 SNIFFED = 64 * 1024
+TOLD_EVERY = 64  # chunks: how often who watches sees the counts grow
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +53,7 @@ class Replay:
         self._scanner = Scanner(self.matcher)
         self._now = NO_TIME
         self._deadline: datetime | None = None
+        self._chunks = self._lines = self._matched = self._near_missed = 0
 
     def read(self, paths: Iterable[str]) -> State:
         """Read every log in order. Raises UnreadableLog if one cannot be opened; then nothing was read."""
@@ -72,6 +74,7 @@ class Replay:
                 lines += self._chunk(whole, chunk, hits)
         except (OSError, EOFError, zlib.error) as error:
             self.warnings.append(f"{path}: reading ended early ({error}); what came before was read")
+        self._count()
         self._warn(path, cut=bool(whole.rest), empty=not lines, binary=binary > 0)
 
     def _warn(self, path: str, *, cut: bool, empty: bool, binary: bool) -> None:
@@ -100,33 +103,43 @@ class Replay:
     def _chunk(self, whole: WholeLines, chunk: bytes, hits: Sequence[Hit]) -> int:
         """Read the lines that a chunk completes, and return how many they are.
 
-        A fact that may change something has a step of its own, at its own time; everything else is only counted, in one
-        step at the end. Lines of level info are not counted: their absence means something in a live run only.
+        A fact that may change something has a step of its own, at its own time; everything else is only counted. Lines
+        of level info are not: their absence means something in a live run only.
         """
-        lines = rest = count_lines(chunk)
-        matched = near_missed = 0
-        for buffer, start, end in whole.feed(chunk):
+        lines = count_lines(chunk)
+        self._lines += lines
+        stretches = whole.feed(chunk)
+        for buffer, start, end in stretches:
             for reading in self._scanner.read(buffer, start, end, hits if buffer is chunk else None):
-                near_missed += reading.near_miss
-                matched += reading.matched
+                self._near_missed += reading.near_miss
+                self._matched += reading.matched
                 fact = self._heard(reading)
                 if fact is not None:
-                    rest, matched = rest - 1, matched - 1
-                    self._step(LogRead(None, (fact,), 1, 1, 0, 0, self._stamp()))
-            self._pass(last_stamp(buffer, start, end))
-        if lines:
-            self._step(LogRead(None, (), rest, matched, near_missed, 0, self._stamp()))
+                    self._count((fact,))
+        self._pass(next(filter(None, (last_stamp(*stretch) for stretch in reversed(stretches))), None))
+        self._chunks += 1
+        if self._chunks % TOLD_EVERY == 0 or self._is_due():
+            self._count()
         return lines
 
     def _heard(self, reading: Reading) -> Fact | None:
         """The fact that may change something, once the time of its line has come."""
         self._pass(reading.at)
-        if self._deadline is not None and self._deadline <= self._now:
+        if self._is_due():
             self._step(DeadlineReached())
         if reading.match is None or not reading.match.pattern.tells:
             return None
         fact = reading.fact
         return fact if fact is not None and may_change(self.state, self.plan, fact) else None
+
+    def _is_due(self) -> bool:
+        return self._deadline is not None and self._deadline <= self._now
+
+    def _count(self, facts: tuple[Fact, ...] = ()) -> None:
+        """Make a step of everything that was counted since the last one."""
+        at = None if self._now == NO_TIME else self._now
+        self._step(LogRead(None, facts, self._lines, self._matched, self._near_missed, 0, at))
+        self._lines = self._matched = self._near_missed = 0
 
     def _pass(self, at: datetime | None) -> None:
         if at is not None and at > self._now:
@@ -137,9 +150,6 @@ class Replay:
         self._deadline = next_deadline(self.state, self.plan)
         if self.watch is not None:
             self.watch(self.state)
-
-    def _stamp(self) -> datetime | None:
-        return None if self._now == NO_TIME else self._now
 
 
 def _open(path: str) -> Recorded:
