@@ -30,6 +30,7 @@ QUICK = Rhythm(
     probe_idle=0.15,
     stall=0.1,
     settle=0.03,
+    lag=0.06,
     poll=0.03,
     drain=0.04,
     backoff_first=0.005,

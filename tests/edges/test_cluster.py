@@ -278,21 +278,66 @@ async def test_a_text_without_stamp_in_mid_log_is_a_gap_and_no_line(scene: Scene
     assert "what is this" in heard.gaps[0]
 
 
-async def test_a_look_that_sees_a_piece_of_a_long_line_does_not_block_for_ever(scene: Scene) -> None:
-    """``tailLines`` counts the runtime's pieces; here it shows a piece that never is a line of the stream."""
-    scene.kube.write(b"whole line")
-    served = scene.kube._pour
+def look_shows(scene: Scene, *answers: bytes) -> None:
+    """Every look at the log is answered with one of these in turn, the last of them for ever; streams as usual."""
+    served, left = scene.kube._pour, list(answers)
 
     async def pour(request: Any, response: Any, *rest: Any) -> None:
         if "tailLines" in request.query:
-            await response.write(b"2023-11-14T22:13:21.000000000Z the last piece\n")
+            await response.write(left.pop(0) if len(left) > 1 else left[0])
             return
         await served(request, response, *rest)
 
     scene.kube._pour = pour  # type: ignore[method-assign,assignment]
+
+
+async def test_a_look_that_sees_a_piece_of_a_long_line_does_not_block_for_ever(scene: Scene) -> None:
+    """``tailLines`` counts the runtime's pieces; after a restart, too, the end of a long line is known for what it is."""
+    scene.kube.write(b"x" * 20_000 + b"the end")
+    async with listening(scene.source()) as heard:
+        await heard.until(lambda: len(heard.lines) == 1)
+    look_shows(scene, b"2023-11-14T22:13:21.000000000Z xxxxthe end\n")
+    async with listening(scene.source(PATIENT), heard.cursor) as later:
+        await later.until(lambda: later.caught_up >= 1)
+    assert later.lines == []
+
+
+async def test_a_line_that_two_streams_in_a_row_do_not_bring_is_missing_all_the_same(scene: Scene) -> None:
+    """The stream that replaces a deaf one can be as deaf: nothing is caught up with until the line came."""
+    kube = scene.kube
+    kube.write(b"a")
+    one = len(kube.life.log)
+    kube.write(b"b")
+    kube.faults.extend(Fault("stall", after=one) for _ in range(3))
     async with listening(scene.source(PATIENT)) as heard:
+        await heard.until(lambda: heard.caught_up >= 1, 20)
+        assert heard.lines == [b"a", b"b"]
+    assert len(heard.of(Attached)) == 4
+
+
+async def test_a_log_that_is_empty_where_lines_were_was_rotated(scene: Scene) -> None:
+    """Nobody read when it was rotated, and nothing came since: what was lost is told before the log counts as heard."""
+    scene.kube.write(b"a")
+    async with listening(scene.source()) as heard:
         await heard.until(lambda: heard.caught_up >= 1)
-    assert heard.lines == [b"whole line"]
+    scene.kube.write(b"never seen")
+    scene.kube.rotate()
+    async with listening(scene.source(replace(PATIENT, probe_idle=0.3)), heard.cursor) as later:
+        await later.until(lambda: later.caught_up >= 1)
+        assert [type(event) for event in later.events if isinstance(event, (GapFound, CaughtUp))][0] is GapFound
+    (gap,) = later.gaps
+    assert "rotated" in gap
+
+
+async def test_a_look_that_broke_off_proves_nothing(scene: Scene) -> None:
+    """The beginning of the newest line, twice: an answer can end at any byte, in good order."""
+    scene.kube.write(b"a", b"b")
+    half = scene.kube.life.log.splitlines(keepends=True)[1][:-1]
+    look_shows(scene, half, half, half, half, half + b"\n")
+    scene.kube.faults.append(Fault("stall", after=len(half) + 1))
+    async with listening(scene.source(PATIENT)) as heard:
+        await heard.until(lambda: heard.caught_up >= 1, 20)
+        assert heard.lines == [b"a", b"b"]
 
 
 async def test_rotation_while_nobody_reads_is_a_gap_and_repeats_nothing(scene: Scene) -> None:

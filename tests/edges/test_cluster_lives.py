@@ -199,7 +199,7 @@ async def test_the_next_log_is_not_taken_for_the_rest_of_the_last_one(scene: Sce
     kube = scene.kube
     kube.write(*numbered(0, 5))
     kube.faults.append(Fault("clean", after=10**6))
-    async with listening(scene.source(replace(QUICK, settle=0.3))) as heard:
+    async with listening(scene.source(replace(QUICK, lag=0.3))) as heard:
         await heard.until(lambda: len(heard.lines) == 5)
         kube.status_lag = kube.manifest()
         kube.exit(1)

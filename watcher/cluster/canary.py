@@ -1,8 +1,8 @@
 """Proves that a stream delivers: compares what it brought with the newest line that the log holds.
 
-A line that a look has seen and a silent stream does not bring means that the stream is deaf. Not everything a look sees
-is a line, though: ``tailLines`` counts the pieces of long lines, and may show the end of one. Such a thing is held
-against the stream once; when a reconnect does not bring it either, it is none.
+A line that a look has seen and a silent stream does not bring means that the stream is deaf, however often it happens.
+Not everything a look sees is a line, though: ``tailLines`` counts the pieces of long lines, and may show the end of
+one. Nothing is taken as heard that is not seen to be: an answer can break off at any byte and look like a whole one.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import Final
 
 from watcher.cluster.api import Trouble
 from watcher.cluster.connection import Connection
-from watcher.cluster.looks import Newest, look
+from watcher.cluster.drain import ROTATED
+from watcher.cluster.life import Emptied
+from watcher.cluster.looks import Newest, is_piece, look
 from watcher.cluster.rhythm import Backoff
 from watcher.cluster.setting import seconds_now
-from watcher.core.lines import SECOND, moment_of
+from watcher.core.lines import SECOND, moment_of, split_stamp
 from watcher.core.resume import Key, Place
 
-SHORTEST_SPLIT: Final = 4096  # bytes; runtimes cut lines into pieces of 16 KiB, none of less than this
+
+SHORTEST_WAIT: Final = 0.001  # seconds: differences of floats can be nothing at all
 
 
 class Verdict(Enum):
@@ -73,37 +76,36 @@ async def _judge(connection: Connection) -> Verdict:
     if newest is None:
         return Verdict.OPEN
     if newest.key is None:
-        return await _judge_piece(connection, newest)
-    if await _hears(connection, newest.key):
-        connection.life.suspect = None
-        return Verdict.HEARD
-    return _judge_missing(connection, newest.key, newest.text)
+        return await _judge_no_line(connection, newest)
+    connection.life.emptied = None
+    verdict = await _wait_for(connection, newest.key)
+    return _judge_missing(connection, newest, newest.key) if verdict is Verdict.DEAF else verdict
 
 
-async def _hears(connection: Connection, key: Key) -> bool:
-    """Wait for the line, or for one that is clearly newer, until the stream is silent for too long."""
+async def _wait_for(connection: Connection, key: Key) -> Verdict:
+    """Wait for the line until the stream is silent for too long; not for ever, it may be none."""
     trail, rhythm = connection.life.trail, connection.setting.rhythm
     looked = seconds_now()
     checked: Place | None = None
-    first = True
     while True:
         here = trail.here
-        # A second is more than any two streams of a container are stamped out of order.
-        if trail.holds(key, checked) or (not first and trail.passed(key[0] + SECOND, checked)):
-            return True
-        first, checked = False, here
-        left = max(looked, connection.heard_at) + rhythm.stall - seconds_now()
+        if trail.holds(key, checked):
+            return Verdict.HEARD
+        checked = here
+        now = seconds_now()
+        left = rhythm.stall - min(now - looked, connection.idle)
         if left <= 0:
-            return False
-        await connection.hear(left)
+            return Verdict.DEAF
+        if now > looked + rhythm.answer:
+            return Verdict.OPEN
+        await connection.hear(max(left, SHORTEST_WAIT))
 
 
-def _judge_missing(connection: Connection, key: Key, text: bytes) -> Verdict:
+def _judge_missing(connection: Connection, newest: Newest, key: Key) -> Verdict:
     """The stream is silent, and the line is not there."""
     life = connection.life
-    if key == life.suspect or _is_piece(text, life.last_text):
+    if is_piece(newest, life.last_seen):
         return Verdict.HEARD
-    life.suspect = key
     if connection.since is not None and key[0] < connection.since:
         # The server drops everything stamped before what we asked for, and the node's clock now runs there.
         life.rewind = key[0] - int((connection.idle + 2) * SECOND)
@@ -113,12 +115,7 @@ def _judge_missing(connection: Connection, key: Key, text: bytes) -> Verdict:
     return Verdict.DEAF
 
 
-def _is_piece(text: bytes, line: bytes) -> bool:
-    """Whether a look that began in the middle of a long line saw its end."""
-    return bool(text) and len(line) > SHORTEST_SPLIT and len(text) < len(line) and line.endswith(text)
-
-
-async def _judge_piece(connection: Connection, newest: Newest) -> Verdict:
+async def _judge_no_line(connection: Connection, newest: Newest) -> Verdict:
     """An empty log, or one that ends in the middle of a line: a silent stream and the same look again have to do."""
     settle = connection.setting.rhythm.settle
     looked = seconds_now()
@@ -127,6 +124,30 @@ async def _judge_piece(connection: Connection, newest: Newest) -> Verdict:
     again = await look(connection.setting, connection.life.pod_name)
     if again != newest or not await _is_still_served(connection):
         return Verdict.OPEN
+    if newest.text:
+        _, text = split_stamp(newest.text)
+        return Verdict.HEARD if text and connection.rest.endswith(text) else Verdict.OPEN
+    return await _judge_emptied(connection)
+
+
+async def _judge_emptied(connection: Connection) -> Verdict:
+    """Nothing is there. Where something was, the log was rotated, and the end of the old file may have been missed.
+
+    The next line will tell. Where none comes, the stretch up to now is told as a gap; again where nobody looked for a
+    while.
+    """
+    life, rhythm, now = connection.life, connection.setting.rhythm, seconds_now()
+    if life.trail.here.last is None:
+        return Verdict.HEARD
+    emptied = life.emptied
+    if emptied is None or now > emptied.seen + 2 * rhythm.probe_idle:
+        life.emptied = emptied = Emptied(now, now)
+    emptied.seen = now
+    if now < emptied.since + rhythm.probe_idle:
+        return Verdict.OPEN
+    if not emptied.told:
+        emptied.told = True
+        await connection.setting.teller.gap(ROTATED, life)
     return Verdict.HEARD
 
 

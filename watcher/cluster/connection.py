@@ -36,6 +36,7 @@ class Connection:
         self.proven = False
         self._stream = stream
         self._intake = intake
+        self._taking = False
         self._news = asyncio.Event()
         self._end: End | None = None
         self._waiting: asyncio.Timeout | None = None
@@ -46,9 +47,14 @@ class Connection:
         return self._intake.delivered
 
     @property
+    def rest(self) -> bytes:
+        """The half line that it brought last."""
+        return self._intake.rest
+
+    @property
     def idle(self) -> float:
         """For how many seconds nothing came."""
-        return seconds_now() - self.heard_at
+        return 0.0 if self._taking else seconds_now() - self.heard_at
 
     def stop(self, cause: str, *, planned: bool = False) -> None:
         """End the stream as soon as what has arrived is delivered."""
@@ -75,8 +81,9 @@ class Connection:
                 if not data and self._end is None:
                     remark = self._intake.end()
                     return End(f"the kubelet ended the log: {remark}" if remark else "the stream ended", clean=True)
-                self.heard_at = seconds_now()
+                self.heard_at, self._taking = seconds_now(), True
                 await self._intake.take(data, self.heard_at)
+                self.heard_at, self._taking = seconds_now(), False
             except Silence as silence:
                 return End(silence.cause, planned=True)
             except Trouble as trouble:

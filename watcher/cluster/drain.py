@@ -9,11 +9,13 @@ from typing import Final
 from watcher.cluster.api import BAD_REQUEST, InBand, Trouble
 from watcher.cluster.intake import Elsewhere, Intake
 from watcher.cluster.life import Life
+from watcher.cluster.looks import is_piece, look
 from watcher.cluster.pods import Pod
 from watcher.cluster.setting import Setting, seconds_now
-from watcher.core.lines import moment_of
+from watcher.core.lines import moment_of, split_stamp
 from watcher.core.window import rfc3339
 
+UNSURE: Final = "the container ended, and the end of its log could not be made sure of: lines may be missing"
 ROTATED: Final = "the log was rotated while it was not read: lines may be missing"
 
 
@@ -26,29 +28,55 @@ class Drain:
         self._previous = previous
 
     async def run(self) -> None:
-        """Read until two readings in a row bring nothing new; then the life is ``done``.
+        """Read until a reading brings nothing new and a look at the end of the log agrees; then the life is ``done``.
 
-        A half line at the end counts as a line when two readings agree on it. Returns early, not done, when the
-        container starts again meanwhile. Raises Trouble; of status 400 where the log is not to be had any more.
+        Any reading can break off early and look complete, so what is not seen to be the end is not taken for it; after
+        a while it is told as a gap. A half line at the end counts as a line. Returns early, not done, when the
+        container starts again meanwhile. Raises Trouble; of status 404 where the log is not to be had any more.
         """
         agreed: bytes | None = None
+        vain, vain_since = 0, seconds_now()
         while True:
             intake = await self._read()
             if intake is None:
                 return
-            if intake.delivered == 0 and intake.tail == agreed:
-                if intake.tail:
-                    await intake.take_tail(seconds_now())
-                self._life.done = True
-                return
+            if intake.delivered:
+                vain, vain_since = 0, seconds_now()
+            elif intake.tail == agreed and await self._is_at_end(intake):
+                break
+            elif seconds_now() > vain_since + self._setting.rhythm.probe_idle:
+                await self._setting.teller.gap(UNSURE, self._life)
+                break
             agreed = intake.tail
-            await asyncio.sleep(self._pause())
+            await asyncio.sleep(self._pause(vain))
+            vain += 1
+        try:
+            if intake.tail:
+                await intake.take_tail(seconds_now())
+        except Elsewhere:
+            return
+        self._life.done = True
 
-    def _pause(self) -> float:
+    def _pause(self, vain: int) -> float:
         """The kubelet may still be flushing; behind a restart it is not, and in a pod that goes away time is short."""
-        pod = self._life.pod
+        pod, drain = self._life.pod, self._setting.rhythm.drain
         hurried = self._previous or (pod is not None and not pod.lasts)
-        return self._setting.rhythm.drain / 10 if hurried else self._setting.rhythm.drain
+        return min(drain, drain / 10 * 2.0 ** min(vain, 10)) if hurried else drain
+
+    async def _is_at_end(self, intake: Intake) -> bool:
+        """Whether a look confirms that everything was read; tells a gap where the end was rotated away."""
+        newest = await look(self._setting, self._life.pod_name, previous=self._previous)
+        if newest is None or not await self._is_its_log():
+            return False
+        if newest.key is not None:
+            return self._life.trail.holds(newest.key) or is_piece(newest, self._life.last_seen)
+        if newest.text:
+            _, text = split_stamp(newest.text)
+            return bool(text) and intake.tail.endswith(text)
+        if intake.anchored:
+            return self._life.trail.here.last is None
+        await self._setting.teller.gap(ROTATED, self._life)
+        return True
 
     async def _read(self) -> Intake | None:
         life = self._life
@@ -91,7 +119,8 @@ class Drain:
         return pod.uid == self._life.pod_uid and death is not None and death.container_id == self._life.container_id
 
     async def _admit(self, first: datetime) -> bool:
-        if not self._previous:
+        until = seconds_now() + self._setting.rhythm.lag
+        while seconds_now() < until:
             await asyncio.sleep(self._setting.rhythm.settle)
             if not await self._is_its_log():
                 return False

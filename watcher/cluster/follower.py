@@ -193,6 +193,7 @@ class Follower:
         if end.clean and not connection.proven:
             await prove_ended(connection)
         if not end.planned:
+            connection.life.emptied = None
             await self._teller.lost(end.cause)
         if connection.delivered or seconds_now() - connection.opened > self._rhythm.backoff_cap:
             self._backoff.progress()
@@ -214,11 +215,16 @@ class Follower:
         return resumption
 
     async def _admit(self, life: Life, first: datetime) -> bool:
-        """The last line did not come back. Is it still this life's log? The API may lag behind the kubelet."""
-        await asyncio.sleep(self._rhythm.settle)
-        pod = await self._finder.get(life.pod_name)
-        if pod is not None and not life.is_served_by(pod):
-            return False
+        """The last line did not come back. Is it still this life's log? The API may lag behind the kubelet.
+
+        To file the lines of the next life under this one would be worse than to wait: a start prints old days as new.
+        """
+        until = seconds_now() + self._rhythm.lag
+        while seconds_now() < until:
+            await asyncio.sleep(self._rhythm.settle)
+            pod = await self._finder.get(life.pod_name)
+            if pod is not None and not life.is_served_by(pod):
+                return False
         await self._teller.gap(ROTATED, life, first)
         return True
 

@@ -60,9 +60,20 @@ class Intake:
                 self._admit = None
             await self._teller.lines(self._life, fresh, now)
             self.delivered += len(fresh)
+        self._life.last_seen = self._sieve.last_seen or self._life.last_seen
         if self._sieve.strays:
             await self._explain(self._sieve.strays)
             self._sieve.strays = []
+
+    @property
+    def anchored(self) -> bool:
+        """Whether the line that had been delivered last came back; false, too, where the answer broke off before it."""
+        return self._sieve.anchored
+
+    @property
+    def rest(self) -> bytes:
+        """What came after the last newline."""
+        return self._splitter.rest
 
     @property
     def tail(self) -> bytes:

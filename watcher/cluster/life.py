@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 
 from watcher.cluster.pods import Pod
 from watcher.core.events import Epoch
-from watcher.core.resume import Key, Place, Trail
+from watcher.core.resume import Place, Trail
+
+
+@dataclass(slots=True)
+class Emptied:
+    """Looks find nothing where lines had been delivered: since when, and when the last did (seconds of the loop)."""
+
+    since: float
+    seen: float
+    told: bool = False
 
 
 @dataclass(slots=True)
@@ -24,9 +33,9 @@ class Life:
     ready: bool = False  # was told to be ready
     done: bool = False  # it has ended, and its log was read to the end or given up with a gap
     refusals: int = 0  # how often the kubelet had an error in place of its log, after it ended
-    suspect: Key | None = None  # a line that a look has seen and a reconnect did not bring
     rewind: int | None = None  # the stamp to read on from, where the node's clock stepped back too far
-    last_text: bytes = b""  # of the last delivered line
+    emptied: Emptied | None = None
+    last_seen: tuple[int, bytes] | None = None  # stamp and text of the last line that came, new or not
 
     @classmethod
     def of(cls, pod: Pod, now: float, before: Trail | None = None) -> Life:

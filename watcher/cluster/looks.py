@@ -9,9 +9,11 @@ from typing import Final
 from watcher.cluster.api import Trouble
 from watcher.cluster.intake import is_kubelet_error
 from watcher.cluster.setting import Setting
-from watcher.core.lines import LineSplitter, split_stamp
+from watcher.core.lines import SECOND, LineSplitter, split_stamp
 from watcher.core.resume import Key, key_of
 
+SHORTEST_SPLIT: Final = 4096  # bytes; runtimes cut lines into pieces of 16 KiB, none of less than this
+SLOWEST_LINE: Final = 2 * SECOND  # from its first piece to its last
 LONGEST_LOOK: Final = 64 * 1024 * 1024  # at a server that knows no tailLines and answers with the whole log
 
 
@@ -23,14 +25,19 @@ class Newest:
     text: bytes
 
 
-async def look(setting: Setting, pod: str) -> Newest | None:
-    """The newest line of the log that is served now; None where it cannot be known."""
+async def look(setting: Setting, pod: str, *, previous: bool = False) -> Newest | None:
+    """The newest line of the log that is served now, or of the ``previous`` life's; None where it cannot be known.
+
+    One whole line is all that was asked for, so it is the newest one, whatever broke; an answer that holds none may
+    have been broken off.
+    """
+    options = [("follow", "false"), ("tailLines", "1"), *([("previous", "true")] if previous else [])]
     splitter = LineSplitter()
     last = b""
     size = 0
     try:
         async with asyncio.timeout(setting.rhythm.answer * 2):
-            stream = await setting.log(pod, ("follow", "false"), ("tailLines", "1"))
+            stream = await setting.log(pod, *options)
             try:
                 while data := await stream.read():
                     size += len(data)
@@ -42,6 +49,18 @@ async def look(setting: Setting, pod: str) -> Newest | None:
     except (Trouble, TimeoutError):
         return None
     return _newest(last, splitter.rest)
+
+
+def is_piece(newest: Newest, line: tuple[int, bytes] | None) -> bool:
+    """Whether a look that began in the middle of this long line (stamp and text) saw its end.
+
+    The pieces of a line are stamped one by one, as they are written: at about the same time.
+    """
+    if newest.key is None or line is None:
+        return False
+    ns, text = line
+    fits = len(text) > SHORTEST_SPLIT and len(newest.text) < len(text) and text.endswith(newest.text)
+    return fits and abs(newest.key[0] - ns) <= SLOWEST_LINE
 
 
 def _newest(last: bytes, rest: bytes) -> Newest | None:

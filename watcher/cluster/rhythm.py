@@ -18,6 +18,7 @@ class Rhythm:
     stall: float = 5.0  # how long a line that a look has seen may be missing from a silent stream
     settle: float = 1.0  # silence that is long enough to call a stream idle
     poll: float = 5.0  # between two looks at the pod
+    lag: float = 10.0  # how far the API's picture of a pod may lag behind the kubelet
     drain: float = 2.0  # between two readings of a dead container's log, the kubelet may still be flushing
     lifetime: float = 1800.0  # ± 20 %: planned reconnects, so that the way back is walked all day
     backoff_first: float = 0.2
@@ -33,6 +34,7 @@ class Rhythm:
             stall=min(whole.stall, patience / 4),
             settle=min(whole.settle, patience / 10),
             poll=min(whole.poll, patience / 4),
+            lag=min(whole.lag, max(1.0, patience / 4)),
             drain=min(whole.drain, patience / 4),
             backoff_cap=min(whole.backoff_cap, max(1.0, patience / 2)),
         )

@@ -52,7 +52,6 @@ class Teller:
         lines = tuple(RawLine(text, moment_of(key[0])) for key, text in fresh)
         await self._emit(LinesRead(life.epoch, lines, life.cursor(place)))
         life.trail.move_to(place)
-        life.last_text = fresh[-1][1]
         life.noted = True
 
     async def caught_up(self, upto: datetime) -> None:

@@ -154,10 +154,6 @@ class Trail:
             return True
         return any(key in place.keys for place in self._places_after(since))
 
-    def passed(self, ns: int, since: Place | None) -> bool:
-        """Whether a line with this stamp or a newer one was delivered after ``since``."""
-        return any(place.keys and max(place.keys)[0] >= ns for place in self._places_after(since))
-
     def _places_after(self, since: Place | None) -> Iterator[Place]:
         return takewhile(lambda place: place is not since, self.here.chain())
 
@@ -203,7 +199,7 @@ class Sieve:
     lies before ``since`` (delivered, under its own stamp); anywhere else it is collected in ``strays``.
     """
 
-    __slots__ = ("_fresh", "_resumption", "_seen", "anchored", "skipped", "strays")
+    __slots__ = ("_fresh", "_resumption", "_seen", "anchored", "last_seen", "skipped", "strays")
 
     def __init__(self, resumption: Resumption) -> None:
         self._resumption = resumption
@@ -212,6 +208,7 @@ class Sieve:
         self.anchored = resumption.anchor is None
         self.skipped = 0
         self.strays: list[bytes] = []
+        self.last_seen: tuple[int, bytes] | None = None  # stamp and text of the last line that came, new or not
 
     def sift(self, lines: Iterable[bytes]) -> list[tuple[Key, bytes]]:
         """The new ones among ``lines``, with their keys and without their stamps, in order of arrival.
@@ -230,6 +227,7 @@ class Sieve:
                 continue
             self._fresh = False
             key = key_of(ns, text)
+            self.last_seen = ns, text
             if seen and seen.get(key, 0) > 0:
                 seen[key] -= 1
                 self.skipped += 1
