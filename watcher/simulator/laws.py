@@ -106,9 +106,13 @@ class Laws:
         for other in self.saved.stages:
             if other.name != name and (other.unsettled() or _awaits(other)):
                 self.fail("one-request-open", f"request {number} for {name} while {other.name} is open")
-        at_work = {one.request for one in self._ledger.repairs if one.open and one.request} - self._doubled
+        at_work = self._at_work(self._taken - self._doubled)
         if at_work and not self._meddled:
             self.fail("one-request-open", f"request {number} for {name} while Kubecost works on {at_work}")
+
+    def _at_work(self, requests: set[int]) -> set[int]:
+        """Those of the requests on which Kubecost still works."""
+        return {one.request for one in self._ledger.repairs if one.open and one.request is not None} & requests
 
     def _check_repeat(self, request: Request, epoch: str) -> None:
         for earlier in self._sent:
@@ -171,7 +175,7 @@ class Laws:
             if known.status in _TRUTH:
                 law, outcome = _TRUTH[known.status]
                 life = new.open.epoch.container_id if new.open is not None and new.open.epoch is not None else ""
-                if not any(
+                if not self._at_work(self._doubled) and not any(
                     repair.days.get(day) is outcome and repair.life == life
                     for repair in self._ledger.repairs
                     if repair.stage == new.name

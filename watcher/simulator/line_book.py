@@ -96,9 +96,10 @@ class LineBook:
             self.pages[life.container_id] = life.log.page
 
     def rotate(self, life: Life) -> None:
-        """What the life logged cannot be had any more; where nobody has ever followed it, nobody is to blame."""
-        if not self._is_followed and life.container_id in self.pages:
-            for line in self.pages[life.container_id].lines:
+        """What the life logged cannot be had any more; where no line of it was read yet, nobody can know of them."""
+        page = self.pages.get(life.container_id)
+        if page is not None and not any(line.taken for line in page.lines):
+            for line in page.lines:
                 line.whole = False
 
     def follow(self, container_id: str) -> None:

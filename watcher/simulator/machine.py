@@ -7,9 +7,11 @@ is left.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from random import Random
 
 from watcher.cluster import KubernetesSource, Rhythm
@@ -107,7 +109,7 @@ class Machine:
             return f"{type(error).__name__}: {error}"
         except Exception as error:
             if not self._dead:
-                self._laws.fail("no-bug", f"{type(error).__name__}: {error}")
+                self._laws.fail("no-bug", _innermost(error))
             return f"bug: {error}"
 
     def kill(self) -> None:
@@ -205,3 +207,12 @@ class Machine:
         if in_vain:
             return NotificationFailed(notify.message, notify.destination, "503 Service Unavailable")
         return NotificationSent(notify.message, notify.destination)
+
+
+def _innermost(error: BaseException) -> str:
+    """What really went wrong, and where."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
