@@ -212,9 +212,10 @@ class ScriptedKube:
             read = max(read, until)
             if fault is not None and sent + len(piece) >= fault.after:
                 await response.write(piece[: fault.after - sent])
-                if fault.kind == "abort" and request.transport is not None:
+                if fault.kind == "abort":
                     await asyncio.sleep(0.002)  # an abort throws away what is still on its way
-                    request.transport.abort()
+                    if request.transport is not None:  # the client may be gone already
+                        request.transport.abort()
                 elif fault.kind == "stall":
                     await asyncio.sleep(3600)
                 else:
