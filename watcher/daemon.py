@@ -22,14 +22,16 @@ from watcher.core.silence import next_deadline
 from watcher.core.state import HoldKind, State
 from watcher.core.view import exit_code
 from watcher.errors import StateError, WatcherError
+from watcher.inbox import Inbox
+from watcher.pulse import Pulse, Pulses
 from watcher.sources import Cursor, LinesRead, Source, SourceEvent
 
 log = logging.getLogger("watcher")
 
-QUEUE_SIZE = 1000  # batches, not lines
 LONGEST_SLEEP = 10.0  # seconds; the wall clock may be set while we sleep, and the watchdog wants to see us move
 LAZY_SAVE = timedelta(seconds=1)  # how far the saved cursor may lag while nothing else changes
 SAVE_RETRIES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 10.0)  # seconds; then the daemon ends, temporarily
+SLOWEST_TURN = sum(SAVE_RETRIES)  # of a disk that is full and then is not; hanging in one save is a standstill
 LAST_WORDS = 10.0  # seconds that the last messages get before ``--once`` ends
 
 
@@ -47,7 +49,10 @@ Tell = Callable[[Notify], Awaitable[Event]]
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Everything outside that the daemon talks to. ``withhold`` says what a dry run would have sent; None: send."""
+    """Everything outside that the daemon talks to. ``withhold`` says what a dry run would have sent; None: send.
+
+    ``longest`` is how many seconds ``send`` and ``tell`` may take, whatever happens outside.
+    """
 
     source: Source
     matcher: Reads
@@ -56,6 +61,7 @@ class Edges:
     tell: Tell
     clock: Callable[[], datetime]
     withhold: Callable[[Request], str] | None = None
+    longest: float = 600.0
 
 
 class Daemon:
@@ -66,21 +72,22 @@ class Daemon:
         self.plan = plan
         self.edges = edges
         self.once = once
-        self.turned_at: datetime = edges.clock()
+        self.inbox = Inbox()
+        self.pulses = Pulses()
         self.watchers: list[Callable[[State], None]] = []
         self._saved_cursor = cursor
         self._cursor: Cursor | None = None
-        self._queue: asyncio.Queue[Event | SourceEvent] = asyncio.Queue(QUEUE_SIZE)
         self._unsaved_since: datetime | None = None
-        self._stop = asyncio.Event()
+        self._stopped = False
 
     def stop(self) -> None:
         """End after the present turn: save, send nothing more."""
-        self._stop.set()
+        self._stopped = True
+        self.inbox.wake()
 
     async def put(self, event: Event) -> None:
         """Put an event in the queue."""
-        await self._queue.put(event)
+        await self.inbox.put(event)
 
     async def run(self) -> int:
         """Drive the run. Returns the exit code of the run as it stands when the daemon ends.
@@ -100,21 +107,18 @@ class Daemon:
         return exit_code(self.state)
 
     async def _drive(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            stopped = tasks.create_task(self._stop.wait(), name="stop")
-            follower = None
-            try:
-                await self._turn(Booted(), tasks)
-                follower = tasks.create_task(
-                    self.edges.source.follow(self._queue.put, self._saved_cursor), name="follow"
-                )
-                await self._turns(tasks, stopped)
-            finally:
-                for task in (stopped, follower):
-                    if task is not None:
+        with self.pulses.expect("the daemon's loop", SLOWEST_TURN) as pulse:
+            async with asyncio.TaskGroup() as tasks:
+                follower = None
+                try:
+                    await self._turn(Booted(), tasks)
+                    follower = tasks.create_task(
+                        self.edges.source.follow(self.inbox.put, self._saved_cursor), name="follow"
+                    )
+                    await self._turns(tasks, follower, pulse)
+                finally:
+                    for task in (*self._running, *([follower] if follower is not None else [])):
                         task.cancel()
-                for task in self._running:
-                    task.cancel()
 
     # ---- turns
 
@@ -122,33 +126,31 @@ class Daemon:
     def _running(self) -> list[asyncio.Task[None]]:
         return [task for task in asyncio.all_tasks() if task.get_name().startswith("do: ")]
 
-    async def _turns(self, tasks: asyncio.TaskGroup, stopped: asyncio.Task[bool]) -> None:
+    async def _turns(self, tasks: asyncio.TaskGroup, follower: asyncio.Task[None], pulse: Pulse) -> None:
         last_words: datetime | None = None
-        while not self._stop.is_set():
-            event = await self._next(stopped)
+        while not self._stopped:
+            event = self.inbox.take()
+            if event is None:
+                sleep = self._sleep()
+                pulse.beat(sleep)
+                await self.inbox.wait(sleep)
+                event = self.inbox.take()
+            pulse.beat(SLOWEST_TURN)
             if event is not None:
                 await self._turn(event, tasks)
             elif self._is_due():
                 await self._turn(DeadlineReached(), tasks)
             await self._save_lazily()
-            self.turned_at = now = self.edges.clock()
+            if follower.done() and (follower.cancelled() or follower.exception() is None):
+                raise RuntimeError("nobody follows the log any more")  # a bug: the next start reads on
             if self.once and self._rests():
+                now = self.edges.clock()
                 last_words = last_words or now
                 if not self._has_messages() or now - last_words >= timedelta(seconds=LAST_WORDS):
                     return
             else:
                 last_words = None
-
-    async def _next(self, stopped: asyncio.Task[bool]) -> Event | SourceEvent | None:
-        """The next event; None when a deadline, the lazy save or the longest sleep came first."""
-        if not self._queue.empty():
-            return self._queue.get_nowait()
-        getter = asyncio.create_task(self._queue.get(), name="next")  # noqa: TID251  ended below, before we leave
-        try:
-            await asyncio.wait({getter, stopped}, timeout=self._sleep(), return_when=asyncio.FIRST_COMPLETED)
-            return getter.result() if getter.done() else None
-        finally:
-            getter.cancel()
+            await asyncio.sleep(0)  # however much there is to do, the log is read and probes are answered
 
     def _sleep(self) -> float:
         now = self.edges.clock()
@@ -222,18 +224,21 @@ class Daemon:
             case _:
                 assert_never(command)
 
-    @staticmethod
-    def _do(tasks: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, None]) -> None:
-        tasks.create_task(work, name=f"do: {name}")
+    def _do(self, tasks: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, None]) -> None:
+        tasks.create_task(self._watched(name.partition(" ")[0], work), name=f"do: {name}")
+
+    async def _watched(self, kind: str, work: Coroutine[Any, Any, None]) -> None:
+        with self.pulses.expect(f"a {kind}", self.edges.longest):
+            await work
 
     async def _request(self, command: Request) -> None:
         if self.edges.withhold is not None:
-            await self._queue.put(RequestWithheld(command.request, self.edges.withhold(command)))
+            await self.inbox.put(RequestWithheld(command.request, self.edges.withhold(command)))
             return
-        await self._queue.put(await self.edges.send(command))
+        await self.inbox.put(await self.edges.send(command))
 
     async def _notify(self, command: Notify) -> None:
-        await self._queue.put(await self.edges.tell(command))
+        await self.inbox.put(await self.edges.tell(command))
 
     # ---- ends
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -23,12 +24,21 @@ from watcher.core.moves import DayStatus, RunStatus, StageStatus
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4  # what ``render`` gives
 
 
-class Metrics:
-    """Renders the document that ``status`` gives; a registry of its own, nothing global."""
+@dataclass(frozen=True, slots=True)
+class Workings:
+    """What is no matter of the run but of this process: how full its inbox is, and whose turn is how late (seconds)."""
 
-    def __init__(self, status: Callable[[], Mapping[str, Any]]) -> None:
+    backlog: int = 0
+    room: int = 0
+    overdue: Mapping[str, float] = field(default_factory=dict)
+
+
+class Metrics:
+    """Renders the document that ``status`` gives, and the ``workings``; a registry of its own, nothing global."""
+
+    def __init__(self, status: Callable[[], Mapping[str, Any]], workings: Callable[[], Workings] | None = None) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_StatusCollector(status))
+        self._registry.register(_StatusCollector(status, workings or Workings))
         ProcessCollector(registry=self._registry)  # memory, processor time, file descriptors, start
 
     def render(self) -> bytes:
@@ -37,8 +47,9 @@ class Metrics:
 
 
 class _StatusCollector(Collector):
-    def __init__(self, status: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, status: Callable[[], Mapping[str, Any]], workings: Callable[[], Workings]) -> None:
         self._status = status
+        self._workings = workings
 
     def describe(self) -> Iterator[Metric]:
         """Name nothing, so that registering does not ask for the status."""
@@ -55,6 +66,7 @@ class _StatusCollector(Collector):
         yield from _stages(document["stages"])
         yield from _log(document["log"])
         yield from _notifications(document["notifications"])
+        yield from _process(self._workings())
 
 
 def _run(run: Mapping[str, Any]) -> Iterator[Metric]:
@@ -107,6 +119,17 @@ def _notifications(notifications: Mapping[str, Any]) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "watcher_notifications_failed", "Deliveries of a message that failed.", notifications["failed"]
     )
+
+
+def _process(workings: Workings) -> Iterator[Metric]:
+    yield GaugeMetricFamily("watcher_backlog_bytes", "Log that was read and waits to be looked at.", workings.backlog)
+    yield GaugeMetricFamily("watcher_backlog_limit_bytes", "How much of it there may be.", workings.room)
+    late = GaugeMetricFamily(
+        "watcher_task_overdue_seconds", "How late the next sign of life of a task is.", labels=["task"]
+    )
+    for task, seconds in workings.overdue.items():
+        late.add_metric([task], seconds)
+    yield late
 
 
 def _one_of(states: type[StrEnum], current: str) -> Iterator[tuple[str, float]]:

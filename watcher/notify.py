@@ -42,6 +42,11 @@ class Notifier:
         """One line for every destination whose URL can't be used; messages to it will fail with that reason."""
         return tuple(f"destination {name!r}: {one.problem}" for name, one in self._destinations.items() if one.problem)
 
+    @property
+    def longest(self) -> float:
+        """How many seconds a message to one destination takes at most."""
+        return max((one.seconds for one in self._destinations.values()), default=0.0)
+
     async def send(self, notify: Notify) -> NotificationSent | NotificationFailed:
         """Deliver one message to one destination. Never raises; a failure comes with a reason free of secrets."""
         one = self._destinations.get(notify.destination)
@@ -65,7 +70,7 @@ class Notifier:
 class _Destination:
     def __init__(self, url: str, asset: AppriseAsset | None, timeout: float) -> None:
         self._secrets = _secrets(url)
-        self._service, self._seconds, self.problem = self._load(url, asset, timeout)
+        self._service, self.seconds, self.problem = self._load(url, asset, timeout)
         self._threads: list[threading.Thread] = []
 
     def _load(self, url: str, asset: AppriseAsset | None, timeout: float) -> tuple[Apprise | None, float, str | None]:
@@ -95,9 +100,9 @@ class _Destination:
         try:
             thread, reason = _in_thread(lambda: _notify(service, title, body, severity))
             self._threads.append(thread)
-            return one_line(said, self._secrets) if (said := await asyncio.wait_for(reason, self._seconds)) else None
+            return one_line(said, self._secrets) if (said := await asyncio.wait_for(reason, self.seconds)) else None
         except TimeoutError:
-            return f"no result within {self._seconds:g} s; the message may still arrive"
+            return f"no result within {self.seconds:g} s; the message may still arrive"
         except RuntimeError as error:  # the system gives no more threads
             return one_line(str(error))
 

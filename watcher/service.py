@@ -6,10 +6,9 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +21,16 @@ from watcher.daemon import Daemon, Edges, Save
 from watcher.errors import ConfigError
 from watcher.kubecost import Endpoint, RepairRequester
 from watcher.matcher import Matcher
+from watcher.pulse import Pulses
 from watcher.store import Saved, Store, read
 
 if TYPE_CHECKING:
     from watcher.config import Config
+    from watcher.metrics import Workings
     from watcher.profile import Profile
     from watcher.sources import Source
 
 log = logging.getLogger("watcher")
-
-STALLED_AFTER = timedelta(seconds=60)  # the loop turns at least every 10 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,9 @@ async def run(config: Config, profile: Profile, plan: Plan, choices: Choices, wa
     what can be found wrong without writing is found before the state file is made.
     """
     _refuse(config, plan, choices)
-    face = _Face(State.begin(plan), clock.now())
+    face = _Face(State.begin(plan), Pulses())
     async with AsyncExitStack() as stack:
-        edges = await _edges(config, profile, choices, stack)
+        edges = await _edges(config, profile, choices, face.source, stack)
         await stack.enter_async_context(_web(config, face))
         saved, store = _open_state(config, plan, choices)
         if store is not None:
@@ -127,7 +126,7 @@ def _open_state(config: Config, plan: Plan, choices: Choices) -> tuple[Saved | N
     return saved, store
 
 
-async def _edges(config: Config, profile: Profile, choices: Choices, stack: AsyncExitStack) -> Edges:
+async def _edges(config: Config, profile: Profile, choices: Choices, pulses: Pulses, stack: AsyncExitStack) -> Edges:
     """Everything outside, made and checked; what must be closed is left to ``stack``."""
     from watcher.notify import Notifier
 
@@ -137,17 +136,18 @@ async def _edges(config: Config, profile: Profile, choices: Choices, stack: Asyn
     requests = requester(config, profile)
     stack.push_async_callback(requests.close)
     return Edges(
-        source=await _source(config),
+        source=await _source(config, pulses),
         matcher=Matcher(profile),
         save=_saver(None),
         send=requests.send,
         tell=notifier.send,
         clock=clock.now,
         withhold=_withholder(requests) if choices.dry_run else None,
+        longest=max(notifier.longest, config.kubecost.timeout.total_seconds()),
     )
 
 
-async def _source(config: Config) -> Source:
+async def _source(config: Config, pulses: Pulses) -> Source:
     logs = config.logs
     if logs.source == "kubernetes":
         from watcher.cluster import KubernetesSource, Rhythm
@@ -161,6 +161,7 @@ async def _source(config: Config) -> Source:
             context=logs.context,
             rhythm=Rhythm.for_patience(shortest),
             clock=clock.now,
+            pulses=pulses,
         )
         await cluster.open()
         return cluster
@@ -208,10 +209,13 @@ def _saver(store: Store | None) -> Save:
 
 @dataclass(slots=True)
 class _Face:
-    """What the web answer shows: the daemon's snapshot, or the empty run until there is a daemon."""
+    """What the web answer shows: the daemon's snapshot, or the empty run until there is a daemon.
+
+    ``source``: the life signs of what follows the log.
+    """
 
     begun: State
-    begun_at: datetime
+    source: Pulses
     daemon: Daemon | None = None
 
     def state(self) -> State:
@@ -224,7 +228,15 @@ class _Face:
         return readiness(self.state())
 
     def healthy(self) -> tuple[bool, Mapping[str, Any]]:
-        return health(self.daemon.turned_at if self.daemon is not None else self.begun_at, clock.now())
+        return health([*(self.daemon.pulses.still() if self.daemon is not None else ()), *self.source.still()])
+
+    def workings(self) -> Workings:
+        from watcher.metrics import Workings
+
+        if self.daemon is None:
+            return Workings()
+        inbox, overdue = self.daemon.inbox, self.daemon.pulses.overdue() | self.source.overdue()
+        return Workings(inbox.used, inbox.room, overdue)
 
 
 @asynccontextmanager
@@ -242,7 +254,7 @@ async def _web(config: Config, face: _Face) -> AsyncIterator[None]:
             status=face.status,
             ready=face.ready,
             healthy=face.healthy,
-            metrics=Metrics(face.status).render,
+            metrics=Metrics(face.status, face.workings).render,
         )
         try:
             server = await stack.enter_async_context(answers)
@@ -264,12 +276,9 @@ def readiness(state: State) -> tuple[bool, Mapping[str, Any]]:
     return True, {"ready": True, "target": state.log.target}
 
 
-def health(turned_at: datetime, now: datetime) -> tuple[bool, Mapping[str, Any]]:
-    """Healthy unless the loop stands still; trouble outside of the process is not a reason to restart it."""
-    age = now - turned_at
-    if age > STALLED_AFTER:
-        return False, {"healthy": False, "cause": f"the loop has not turned for {age.total_seconds():.0f} s"}
-    return True, {"healthy": True}
+def health(still: Sequence[str]) -> tuple[bool, Mapping[str, Any]]:
+    """Healthy unless a task of ours stands still; trouble outside of the process is not a reason to restart it."""
+    return (False, {"healthy": False, "cause": "; ".join(still)}) if still else (True, {"healthy": True})
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from watcher.cluster.setting import seconds_now
 from watcher.core.lines import SECOND, moment_of, split_stamp
 from watcher.core.resume import Key, Place
 
-
 SHORTEST_WAIT: Final = 0.001  # seconds: differences of floats can be nothing at all
 
 
@@ -40,18 +39,22 @@ async def prove(connection: Connection) -> None:
     backoff = Backoff(rhythm, connection.setting.jitter)
     while True:
         asked.clear()
+        connection.looking.beat(rhythm.request)
         upto = connection.setting.teller.clock()
         verdict = await _judge(connection)
         if verdict is Verdict.DEAF:
             return
         if verdict is Verdict.OPEN:
-            await asyncio.sleep(max(rhythm.settle, backoff.pause()))
+            pause = max(rhythm.settle, backoff.pause())
+            connection.looking.beat(pause)
+            await asyncio.sleep(pause)
             continue
         backoff.progress()
         connection.proven = True
         await connection.setting.teller.caught_up(upto)
         proved = seconds_now()
         while not asked.is_set() and (due := max(connection.heard_at, proved) + rhythm.probe_idle - seconds_now()) > 0:
+            connection.looking.beat(due)
             await _wait(asked, due)
 
 
@@ -98,6 +101,7 @@ async def _wait_for(connection: Connection, key: Key) -> Verdict:
             return Verdict.DEAF
         if now > looked + rhythm.answer:
             return Verdict.OPEN
+        connection.looking.beat(rhythm.stall)
         await connection.hear(max(left, SHORTEST_WAIT))
 
 
@@ -120,7 +124,9 @@ async def _judge_no_line(connection: Connection, newest: Newest) -> Verdict:
     settle = connection.setting.rhythm.settle
     looked = seconds_now()
     while (left := max(looked, connection.heard_at) + settle - seconds_now()) > 0:
+        connection.looking.beat(settle)
         await connection.hear(left)
+    connection.looking.beat(connection.setting.rhythm.step)
     again = await look(connection.setting, connection.life.pod_name)
     if again != newest or not await _is_still_served(connection):
         return Verdict.OPEN

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from watcher.cluster.api import LogStream, Silence, Trouble
 from watcher.cluster.intake import Elsewhere, Intake
@@ -25,6 +26,9 @@ class End:
     clean: bool = False  # by the server, in good order
 
 
+ENDED: Final = End("the stream ended", clean=True)
+
+
 class Connection:
     """Reads one stream of a life's log. ``since`` is the stamp (ns) that the server was asked to begin with."""
 
@@ -37,6 +41,7 @@ class Connection:
         self._stream = stream
         self._intake = intake
         self._taking = False
+        self.looking = self.asking = setting.reading  # until the watches run
         self._news = asyncio.Event()
         self._end: End | None = None
         self._waiting: asyncio.Timeout | None = None
@@ -75,15 +80,20 @@ class Connection:
 
     async def read(self) -> End:
         """Read and deliver until the stream ends, whoever ends it."""
+        reading, rhythm = self.setting.reading, self.setting.rhythm
         while self._end is None:
             try:
+                reading.beat(rhythm.sock_read)
                 data = await self._next()
                 if not data and self._end is None:
                     remark = self._intake.end()
-                    return End(f"the kubelet ended the log: {remark}" if remark else "the stream ended", clean=True)
+                    return End(f"the kubelet ended the log: {remark}", clean=True) if remark else ENDED
                 self.heard_at, self._taking = seconds_now(), True
-                await self._intake.take(data, self.heard_at)
+                reading.beat(rhythm.step)
+                held_up = await self._intake.take(data, self.heard_at)
                 self.heard_at, self._taking = seconds_now(), False
+                if held_up > rhythm.lapse:
+                    return End(f"the daemon was too slow to take the log, for {held_up:.0f} s", planned=True)
             except Silence as silence:
                 return End(silence.cause, planned=True)
             except Trouble as trouble:
@@ -108,7 +118,13 @@ class Connection:
         rhythm = self.setting.rhythm
         until = self.opened + rhythm.lifetime * (0.8 + 0.4 * self.setting.jitter())
         while True:
-            await asyncio.sleep(max(0.0, min(rhythm.poll, until - seconds_now())))
+            pause = max(0.0, min(rhythm.poll, until - seconds_now()))
+            self.asking.beat(pause + rhythm.request)
+            due = seconds_now() + pause
+            await asyncio.sleep(pause)
+            if seconds_now() > due + rhythm.lapse:
+                self.stop(f"this process stood still for {seconds_now() - due:.0f} s", planned=True)
+                return
             if seconds_now() >= until:
                 self.stop("it was open long enough", planned=True)
                 return

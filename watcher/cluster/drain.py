@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime
 from typing import Final
 
-from watcher.cluster.api import BAD_REQUEST, InBand, Trouble
+from watcher.cluster.api import BAD_REQUEST, InBand, LogStream, Trouble
 from watcher.cluster.intake import Elsewhere, Intake
 from watcher.cluster.life import Life
 from watcher.cluster.looks import is_piece, look
@@ -48,7 +48,7 @@ class Drain:
                 await self._setting.teller.gap(UNSURE, self._life)
                 break
             agreed = intake.tail
-            await asyncio.sleep(self._pause(vain))
+            await self._setting.rest(self._pause(vain))
             vain += 1
         try:
             if intake.tail:
@@ -86,13 +86,14 @@ class Drain:
             options.append(("previous", "true"))
         if resumption.since is not None:
             options.append(("sinceTime", rfc3339(moment_of(resumption.since))))
+        self._setting.reading.beat(self._setting.rhythm.step)
         stream = await self._setting.log(life.pod_name, *options)
         try:
             if not await self._is_its_log():
                 return None
             intake = Intake(life, self._setting.teller, resumption, self._admit)
             await self._setting.teller.attached_once(life)
-            while data := await stream.read():
+            while data := await self._next(stream):
                 await intake.take(data, seconds_now())
         except Elsewhere:
             return None
@@ -102,6 +103,12 @@ class Drain:
         if remark is not None:
             raise InBand(f"the kubelet ended the log: {remark}")
         return intake
+
+    async def _next(self, stream: LogStream) -> bytes:
+        self._setting.reading.beat(self._setting.rhythm.sock_read)
+        data = await stream.read()
+        self._setting.reading.beat(self._setting.rhythm.step)
+        return data
 
     async def _is_its_log(self) -> bool:
         """The request named a pod and no container: ask whose log the answer is."""

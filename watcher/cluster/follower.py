@@ -12,7 +12,7 @@ from typing import Final
 
 from watcher.cluster.api import BAD_REQUEST, InBand, Trouble
 from watcher.cluster.canary import prove, prove_ended
-from watcher.cluster.connection import Connection, End
+from watcher.cluster.connection import ENDED, Connection, End
 from watcher.cluster.drain import ROTATED, Drain
 from watcher.cluster.intake import Intake
 from watcher.cluster.life import Life, restore
@@ -24,6 +24,7 @@ from watcher.core.resume import Resumption
 from watcher.core.window import rfc3339
 
 MOST_REFUSALS: Final = 5
+CANNOT_FOLLOW: Final = "failed to create fsnotify watcher"  # the node is out of inotify instances: reading still works
 
 
 class Follower:
@@ -37,6 +38,7 @@ class Follower:
         self._backoff = Backoff(setting.rhythm, setting.jitter)
         self._life: Life | None = None
         self._troubled_since: float | None = None
+        self._polling_until = 0.0  # in place of following, where the node has no means for it
 
     async def follow(self, cursor: str | None) -> None:
         """Read on from ``cursor``, whatever happens, until cancelled."""
@@ -48,6 +50,7 @@ class Follower:
                     f"the saved place in the log cannot be used, reading from the beginning: {error}"
                 )
         while True:
+            self._setting.reading.beat(self._rhythm.step)
             try:
                 await self._turn()
                 self._troubled_since = None
@@ -81,14 +84,22 @@ class Follower:
             pod = await self._finder.get(life.pod_name)
             if pod is not None and pod.uid == life.pod_uid and (pod.lasts or not life.done):
                 return pod
-        return await self._finder.find(life.pod_uid if life is not None else None)
+        return await self._find(life)
+
+    async def _find(self, life: Life | None) -> Pod | None:
+        self._setting.reading.beat(self._rhythm.step)
+        try:
+            async with asyncio.timeout(self._rhythm.step):
+                return await self._finder.find(life.pod_uid if life is not None else None)
+        except TimeoutError as error:
+            raise Trouble("the API answers too slowly to find the pod") from error
 
     async def _wait_for(self, pod: Pod | None) -> None:
         cause = "the deployment has no pod"
         if pod is not None:
             cause = f"the container in pod {pod.name} has not started: {pod.waiting or pod.phase or 'no status'}"
         await self._teller.lost(cause)
-        await asyncio.sleep(self._rhythm.poll)
+        await self._setting.rest(self._rhythm.poll)
 
     async def _read(self, life: Life, pod: Pod) -> None:
         if pod.running:
@@ -99,7 +110,7 @@ class Follower:
             death = pod.death_of(life.container_id)
             ended = death.tell(pod.memory_limit) if death is not None else "it ended"
             await self._teller.lost(f"the container in pod {pod.name} does not run: {ended}")
-            await asyncio.sleep(self._rhythm.poll)
+            await self._setting.rest(self._rhythm.poll)
 
     async def _endure(self, trouble: Trouble) -> None:
         """Nothing can be read now. Wait, and give a pod that is going away up when another one runs."""
@@ -111,11 +122,11 @@ class Follower:
         if life is not None and leaving and now - self._troubled_since > self._rhythm.probe_idle:
             await self._abandon(life, trouble.cause)
         pause = self._backoff.pause(trouble.wait)
-        await asyncio.sleep(min(pause, self._rhythm.settle) if leaving and trouble.wait is None else pause)
+        await self._setting.rest(min(pause, self._rhythm.settle) if leaving and trouble.wait is None else pause)
 
     async def _abandon(self, life: Life, cause: str) -> None:
         try:
-            other = await self._finder.find(life.pod_uid)
+            other = await self._find(life)
         except Trouble:
             return
         if other is not None and other.uid != life.pod_uid and other.running:
@@ -160,9 +171,11 @@ class Follower:
 
     async def _stream(self, life: Life) -> None:
         resumption = await self._resumption(life)
-        options = [("follow", "true")]
+        polling = seconds_now() < self._polling_until
+        options = [("follow", "false" if polling else "true")]
         if resumption.since is not None:
             options.append(("sinceTime", rfc3339(moment_of(resumption.since))))
+        self._setting.reading.beat(self._rhythm.step)
         stream = await self._setting.log(life.pod_name, *options)
         try:
             # The request named a pod, the answer may be another life's.
@@ -177,28 +190,42 @@ class Follower:
             end = await self._keep(connection)
         finally:
             await stream.close()
-        await self._rest(connection, end)
+        await self._rest(connection, end, polling=polling)
 
-    @staticmethod
-    async def _keep(connection: Connection) -> End:
-        async with asyncio.TaskGroup() as tasks:
-            watches = [tasks.create_task(prove(connection)), tasks.create_task(connection.ask_after_pod())]
-            try:
-                return await connection.read()
-            finally:
-                for watch in watches:
-                    watch.cancel()
+    async def _keep(self, connection: Connection) -> End:
+        """Read, while the watches run; each of the three shows its own signs of life."""
+        pulses, first = self._setting.pulses, self._rhythm.request
+        with (
+            pulses.expect("the look at the log", first) as connection.looking,
+            pulses.expect("the look at the pod", first) as connection.asking,
+        ):
+            async with asyncio.TaskGroup() as tasks:
+                watches = [
+                    tasks.create_task(prove(connection), name="look at the log"),
+                    tasks.create_task(connection.ask_after_pod(), name="look at the pod"),
+                ]
+                try:
+                    return await connection.read()
+                finally:
+                    for watch in watches:
+                        watch.cancel()
 
-    async def _rest(self, connection: Connection, end: End) -> None:
+    async def _rest(self, connection: Connection, end: End, *, polling: bool) -> None:
+        self._setting.reading.beat(self._rhythm.step)
         if end.clean and not connection.proven:
             await prove_ended(connection)
+        if polling and end == ENDED:
+            await self._setting.rest(self._rhythm.poll)
+            return
+        if CANNOT_FOLLOW in end.cause:
+            self._polling_until = seconds_now() + self._rhythm.polling
         if not end.planned:
             connection.life.emptied = None
             await self._teller.lost(end.cause)
         if connection.delivered or seconds_now() - connection.opened > self._rhythm.backoff_cap:
             self._backoff.progress()
             return
-        await asyncio.sleep(self._backoff.pause())
+        await self._setting.rest(self._backoff.pause())
 
     async def _resumption(self, life: Life) -> Resumption:
         if life.rewind is None:

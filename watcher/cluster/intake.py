@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from watcher.cluster.life import Life
+from watcher.cluster.setting import seconds_now
 from watcher.cluster.telling import Teller
 from watcher.core.lines import LineSplitter, moment_of, split_stamp
 from watcher.core.resume import Resumption, Sieve
@@ -50,20 +51,27 @@ class Intake:
         self.delivered = 0
         self.remark: str | None = None
 
-    async def take(self, data: bytes, now: float) -> None:
-        """Deliver what these bytes complete. Raises Elsewhere, and Trouble where ``admit`` does."""
+    async def take(self, data: bytes, now: float) -> float:
+        """Deliver what these bytes complete. Raises Elsewhere, and Trouble where ``admit`` does.
+
+        Returns how many seconds there was no room for them.
+        """
+        held_up = 0.0
         fresh = self._sieve.sift(self._splitter.feed(data))
         if fresh:
             if not self._sieve.anchored and self._admit is not None:
                 if not await self._admit(moment_of(fresh[0][0][0])):
                     raise Elsewhere
                 self._admit = None
+            begun = seconds_now()
             await self._teller.lines(self._life, fresh, now)
+            held_up = seconds_now() - begun
             self.delivered += len(fresh)
         self._life.last_seen = self._sieve.last_seen or self._life.last_seen
         if self._sieve.strays:
             await self._explain(self._sieve.strays)
             self._sieve.strays = []
+        return held_up
 
     @property
     def anchored(self) -> bool:

@@ -21,8 +21,25 @@ class Rhythm:
     lag: float = 10.0  # how far the API's picture of a pod may lag behind the kubelet
     drain: float = 2.0  # between two readings of a dead container's log, the kubelet may still be flushing
     lifetime: float = 1800.0  # ± 20 %: planned reconnects, so that the way back is walked all day
+    lapse: float = 5.0  # standstill of ours until a stream is reopened: a kubelet that cannot write skips whole files
+    polling: float = 300.0  # reading again and again in place of following, where the node cannot follow
     backoff_first: float = 0.2
     backoff_cap: float = 30.0
+    asked_cap: float = 300.0  # the longest pause that a server may ask for
+    alive_idle: int = 30  # silence on a socket until the kernel asks whether the other end is there …
+    alive_every: int = 10  # … and asks again …
+    alive_count: int = 3  # … so many times
+    unacknowledged: float = 60.0  # what was sent, or asked, may be without an answer from the other kernel for so long
+
+    @property
+    def request(self) -> float:
+        """The longest that one request can take, new credentials and a second try included."""
+        return 4 * self.answer
+
+    @property
+    def step(self) -> float:
+        """The longest that may pass between two signs of life, but for rests and for reading."""
+        return 2 * self.request + self.lag + self.settle
 
     @classmethod
     def for_patience(cls, shortest: timedelta) -> Rhythm:
@@ -53,7 +70,7 @@ class Backoff:
         self._failures = 0
 
     def pause(self, floor: float | None = None) -> float:
-        """How many seconds to wait now: never less than ``floor``, which the server asked for."""
+        """How many seconds to wait now: never less than ``floor``, which the server asked for, within reason."""
         longest = min(self._rhythm.backoff_cap, self._rhythm.backoff_first * 2.0 ** min(self._failures, 30))
         self._failures += 1
-        return max(longest * (0.5 + self._jitter() / 2), floor or 0.0)
+        return max(longest * (0.5 + self._jitter() / 2), min(floor or 0.0, self._rhythm.asked_cap))

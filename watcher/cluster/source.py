@@ -15,6 +15,7 @@ from watcher.cluster.rhythm import Rhythm
 from watcher.cluster.setting import Setting
 from watcher.cluster.telling import Teller
 from watcher.cluster.transport import ClusterApi
+from watcher.pulse import Pulses
 from watcher.sources import Emit
 
 
@@ -22,7 +23,7 @@ class KubernetesSource:
     """Follows ``container`` in the pod of ``deployment``, through restarts, replacements and bad weather.
 
     ``clock`` gives aware datetimes in UTC. ``jitter`` gives numbers in [0, 1) and ``api`` stands in for the network;
-    both are for simulations.
+    both are for simulations. ``pulses`` is where the tasks that follow show their life signs.
     """
 
     def __init__(  # noqa: PLR0913 - named, and the configuration has as many
@@ -37,6 +38,7 @@ class KubernetesSource:
         rhythm: Rhythm | None = None,
         jitter: Callable[[], float] = random.random,
         api: Api | None = None,
+        pulses: Pulses | None = None,
     ) -> None:
         self._namespace = namespace
         self._deployment = deployment
@@ -45,6 +47,7 @@ class KubernetesSource:
         self._rhythm = rhythm or Rhythm()
         self._jitter = jitter
         self._api = api or ClusterApi(kubeconfig, context, self._rhythm)
+        self._pulses = pulses or Pulses()
         self._asked = asyncio.Event()
 
     async def open(self) -> None:
@@ -58,12 +61,22 @@ class KubernetesSource:
     async def follow(self, emit: Emit, cursor: str | None) -> None:
         """Read on from ``cursor`` (None: the whole log of the running container), for ever."""
         finder = Finder(self._api, self._namespace, self._deployment, self._container)
-        teller = Teller(emit, self._clock, self._namespace, self._container)
-        setting = Setting(
-            self._api, finder, teller, self._rhythm, self._jitter, self._asked, self._namespace, self._container
-        )
+        teller = Teller(emit, self._clock, self._namespace, self._container, self._pulses)
         try:
-            await Follower(setting).follow(cursor)
+            with self._pulses.expect("the reader of the log", self._rhythm.request) as reading:
+                setting = Setting(
+                    api=self._api,
+                    finder=finder,
+                    teller=teller,
+                    rhythm=self._rhythm,
+                    jitter=self._jitter,
+                    asked=self._asked,
+                    namespace=self._namespace,
+                    container=self._container,
+                    pulses=self._pulses,
+                    reading=reading,
+                )
+                await Follower(setting).follow(cursor)
         finally:
             await self._api.close()
 

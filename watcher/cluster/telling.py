@@ -10,16 +10,20 @@ from watcher.cluster.pods import Pod
 from watcher.core.events import Attached, CaughtUp, EpochChanged, Gap, GapFound, StreamLost, TargetReady
 from watcher.core.lines import moment_of
 from watcher.core.resume import Key
+from watcher.pulse import Pulses
 from watcher.sources import Emit, LinesRead, RawLine
 
 
 class Teller:
-    """Speaks to the daemon. ``place`` is where the container lives, for people: ``namespace/deployment``."""
+    """Speaks to the daemon. ``namespace`` and ``container`` say where the log is from, for people."""
 
-    def __init__(self, emit: Emit, clock: Callable[[], datetime], namespace: str, container: str) -> None:
+    def __init__(
+        self, emit: Emit, clock: Callable[[], datetime], namespace: str, container: str, pulses: Pulses
+    ) -> None:
         self._emit = emit
         self._namespace = namespace
         self._container = container
+        self._pulses = pulses
         self._attached = False
         self._lost: str | None = None
         self.clock = clock
@@ -47,10 +51,14 @@ class Teller:
             await self._emit(StreamLost(cause))
 
     async def lines(self, life: Life, fresh: Sequence[tuple[Key, bytes]], now: float) -> None:
-        """Deliver new lines. They count as delivered when this returns, and not when it is cancelled."""
+        """Deliver new lines. They count as delivered when this returns, and not when it is cancelled.
+
+        It may take long: when the daemon has no room for them.
+        """
         place = life.trail.after([key for key, _ in fresh], now)
         lines = tuple(RawLine(text, moment_of(key[0])) for key, text in fresh)
-        await self._emit(LinesRead(life.epoch, lines, life.cursor(place)))
+        with self._pulses.held_up():
+            await self._emit(LinesRead(life.epoch, lines, life.cursor(place)))
         life.trail.move_to(place)
         life.noted = True
 

@@ -12,6 +12,7 @@ import json
 import logging
 import socket
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ REDIRECTS: Final = 300
 
 _BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError, ConfigException)
 _LONGEST_ERROR: Final = 64 * 1024
-_KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 60_000))
+_DEFAULT: Final = Rhythm()
 
 
 class _Client:
@@ -139,15 +140,29 @@ class ClusterApi:
         """An answer of status 2xx. A 401 for *us* renews the credentials and is tried once more."""
         answer = await self._send(path, query, limits)
         if answer.response.status == UNAUTHORIZED:
-            trouble = await _refusal(path, answer)
+            trouble = await self._refusal(path, answer)
             if "pods/log" in trouble.cause.removeprefix(f"GET {path}"):
                 raise trouble  # the kubelet refused the API server, not us
             log.info("401 from the API: reading the credentials again")
             self._stale = True
             answer = await self._send(path, query, limits)
         if not OK <= answer.response.status < REDIRECTS:
-            raise await _refusal(path, answer)
+            raise await self._refusal(path, answer)
         return answer
+
+    async def _refusal(self, path: str, answer: _Answer) -> Trouble:
+        """What an answer that is no success says, in one line."""
+        response = answer.response
+        try:
+            async with asyncio.timeout(self._rhythm.answer):
+                body = await response.content.read(_LONGEST_ERROR)
+        except _BROKEN as error:
+            body = _say(error).encode()
+        finally:
+            await answer.close()
+        wait = response.headers.get("Retry-After", "")
+        cause = f"GET {path}: {response.status} {_message(body)}".rstrip()
+        return Trouble(cause, response.status, float(wait) if wait.isdecimal() else None)
 
     async def _send(self, path: str, query: Query, limits: aiohttp.ClientTimeout) -> _Answer:
         try:
@@ -178,7 +193,9 @@ class ClusterApi:
             where = self._kubeconfig or "the configuration of the cluster"
             raise ConfigError(f"{where}: its certificates cannot be loaded ({error}); renew them") from error
         api.user_agent = f"kubecost-repair-watcher/{__version__}"
-        connector = aiohttp.TCPConnector(limit=0, ssl=api.rest_client.ssl_context, socket_factory=_socket)
+        connector = aiohttp.TCPConnector(
+            limit=0, ssl=api.rest_client.ssl_context, socket_factory=partial(_socket, rhythm=self._rhythm)
+        )
         api.rest_client.pool_manager = aiohttp.ClientSession(
             connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=2**20
         )
@@ -204,29 +221,20 @@ class _HttpLog:
         await self._answer.close()
 
 
-def _socket(address: tuple[Any, ...]) -> socket.socket:
+def _socket(address: tuple[Any, ...], rhythm: Rhythm = _DEFAULT) -> socket.socket:
     """A socket that notices a peer that died without a word: nothing else does on a silent stream."""
     family, kind, protocol = address[:3]
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE:
+    for name, value in (
+        ("TCP_KEEPIDLE", rhythm.alive_idle),
+        ("TCP_KEEPINTVL", rhythm.alive_every),
+        ("TCP_KEEPCNT", rhythm.alive_count),
+        ("TCP_USER_TIMEOUT", int(rhythm.unacknowledged * 1000)),
+    ):
         if hasattr(socket, name):  # not every system has all of them
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return made
-
-
-async def _refusal(path: str, answer: _Answer) -> Trouble:
-    """What an answer that is no success says, in one line."""
-    response = answer.response
-    try:
-        body = await response.content.read(_LONGEST_ERROR)
-    except _BROKEN as error:
-        body = _say(error).encode()
-    finally:
-        await answer.close()
-    wait = response.headers.get("Retry-After", "")
-    cause = f"GET {path}: {response.status} {_message(body)}".rstrip()
-    return Trouble(cause, response.status, float(wait) if wait.isdecimal() else None)
 
 
 def _message(body: bytes) -> str:
