@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 Texts = frozenset[str]
@@ -20,8 +21,10 @@ MOST = 24  # alternatives in one set; more are rather cut into several sets
 
 _parser: Any = importlib.import_module("re._parser")  # has no public name since Python 3.11
 
-_FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL | re.ASCII | re.UNICODE
-_VERSION_0 = 0x2000  # of the package regex: its classic behaviour, which is the default
+# As plain numbers: what is asked thousands of times should not be an enum.
+_IGNORECASE, _VERBOSE = int(re.IGNORECASE), int(re.VERBOSE)
+_SHARED = _IGNORECASE | int(re.MULTILINE | re.DOTALL)  # flags that both packages number alike
+_HARMLESS = int(re.UNICODE) | 0x80 | 0x2000  # in the numbers of ``regex``: Unicode, ASCII, its classic version
 
 # ``regex`` knows POSIX classes, ``re`` reads the same text as a set and a bracket.
 _POSIX_CLASS = re.compile(r"(?<!\\)(?:\\\\)*\[:")
@@ -44,23 +47,23 @@ _EMPTY = _Known(frozenset({""}))
 _NOTHING = _Known()
 
 
+@lru_cache(maxsize=1024)  # profiles share most of their patterns
 def required_texts(regex: str, flags: int = 0) -> tuple[Texts, ...]:
     """Sets of texts; every text that ``regex`` matches holds a member of each set. () where none is known.
 
     ``flags`` are those that the package ``regex`` compiled it with. Texts are at least one character long.
     """
-    flags &= ~_VERSION_0
-    if flags & ~int(_FLAGS) or _POSIX_CLASS.search(regex) or _NO_REPEAT.search(regex):
+    if flags & ~(_SHARED | _HARMLESS) or _POSIX_CLASS.search(regex) or _NO_REPEAT.search(regex):
         return ()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # "possible nested set": what ``regex`` may read differently
-            tree = _parser.parse(regex, flags & int(_FLAGS))
+            tree = _parser.parse(regex, flags & _SHARED)
     except (re.error, Warning, OverflowError, RecursionError):
         return ()
-    if tree.state.flags & re.VERBOSE:
+    if tree.state.flags & _VERBOSE:
         return ()
-    known = _sequence(tree, tree.state.flags)
+    known = _sequence(tree, int(tree.state.flags))
     sets = known.sets if known.exact is None else (*known.sets, known.exact)
     return tuple(dict.fromkeys(each for each in map(_without_longer, sets) if each and "" not in each))
 
@@ -146,7 +149,7 @@ def _node(operation: str, argument: Any, flags: int) -> _Known:  # noqa: ANN401 
             return _branch([_sequence(branch, flags) for branch in argument[1]])
         case "SUBPATTERN":
             _, added, dropped, inner = argument
-            if added & re.VERBOSE:
+            if added & _VERBOSE:
                 return _NOTHING
             return _sequence(inner, (flags | added) & ~dropped)
         case "ATOMIC_GROUP":
@@ -162,7 +165,7 @@ def _node(operation: str, argument: Any, flags: int) -> _Known:  # noqa: ANN401 
 
 def _cases(code: int, flags: int) -> Texts | None:
     char = chr(code)
-    if not flags & re.IGNORECASE:
+    if not flags & _IGNORECASE:
         return frozenset({char})
     if not char.isascii() or char in _MORE_CASES:
         return None

@@ -35,11 +35,17 @@ def _check_sample(
     if values is None:
         return [why_not]
     problems = _compare(expected.model_dump(exclude_none=True), values)
-    others = [each for each in patterns if each is not pattern and _values(each, envelope)[0] is not None]
+    others = [each for each in patterns if each is not pattern and _matches(each, envelope)]
     problems.extend(
         f"is matched by pattern {other.id} ({other.file}) too; a line must have one meaning" for other in others
     )
     return problems
+
+
+def _matches(pattern: Pattern, envelope: Envelope) -> bool:
+    if pattern.literal is not None and pattern.literal not in envelope.message:
+        return False
+    return _values(pattern, envelope)[0] is not None
 
 
 def _values(pattern: Pattern, envelope: Envelope) -> tuple[dict[str, str | int | float] | None, str]:

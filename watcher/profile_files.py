@@ -120,7 +120,8 @@ def _read_one(path: Path, label: str, problems: list[str]) -> PatternFile | None
         problems.append(f"{label}: is larger than {_MAX_BYTES >> 20} MiB; this is no pattern file")
         return None
     try:
-        raw = yaml.load(text.decode("utf-8"), Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+        loader = _QuickLoader if path.resolve().is_relative_to(shipped_folder().resolve()) else _Loader
+        raw = yaml.load(text.decode("utf-8"), Loader=loader)  # noqa: S506 - subclasses of the safe loader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         problems.append(f"{label}: {_yaml_problem(error)}")
         return None
@@ -141,7 +142,7 @@ def _yaml_problem(error: Exception) -> str:
     return f"not valid YAML: {' '.join(str(error).split())}"
 
 
-class _Loader(yaml.SafeLoader):
+class _UniqueKeys(yaml.constructor.SafeConstructor):
     """YAML where a key that stands twice is an error: the second one would silently win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -159,3 +160,11 @@ class _Loader(yaml.SafeLoader):
                 if key.value in seen:
                     yield key.value, key.start_mark
                 seen.add(key.value)
+
+
+class _Loader(_UniqueKeys, yaml.SafeLoader):
+    """For files of people: its messages are good, and it survives anything."""
+
+
+class _QuickLoader(_UniqueKeys, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """For shipped files, which are known to be sound: four times as fast where libyaml is there."""
