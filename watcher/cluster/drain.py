@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -15,8 +16,17 @@ from watcher.cluster.setting import Setting, seconds_now
 from watcher.core.lines import moment_of, split_stamp
 from watcher.core.window import rfc3339
 
+FEWEST_READINGS: Final = 4  # that bring nothing, before it is given up to find the end
 UNSURE: Final = "the container ended, and the end of its log could not be made sure of: lines may be missing"
 ROTATED: Final = "the log was rotated while it was not read: lines may be missing"
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a log ends: with something missing before its end, in a half line, or in good order."""
+
+    gap: str | None = None
+    half_line: bool = False
 
 
 class Drain:
@@ -42,19 +52,25 @@ class Drain:
                 return
             if intake.delivered:
                 vain, vain_since = 0, seconds_now()
-            elif intake.tail == agreed and await self._is_at_end(intake):
-                break
-            elif seconds_now() > vain_since + self._setting.rhythm.probe_idle:
-                await self._setting.teller.gap(UNSURE, self._life)
-                break
+            elif intake.tail == agreed and (end := await self._look_at_end(intake)) is not None:
+                await self._finish(intake, end)
+                return
+            elif vain >= FEWEST_READINGS and seconds_now() > vain_since + self._setting.rhythm.probe_idle:
+                await self._finish(intake, _End(UNSURE))
+                return
             agreed = intake.tail
             await self._setting.rest(self._pause(vain))
             vain += 1
+
+    async def _finish(self, intake: Intake, end: _End) -> None:
+        """The life is over, and so is its log."""
         try:
-            if intake.tail:
+            if end.half_line:
                 await intake.take_tail(seconds_now())
         except Elsewhere:
             return
+        if end.gap is not None:
+            await self._setting.teller.gap(end.gap, self._life)
         self._life.done = True
 
     def _pause(self, vain: int) -> float:
@@ -63,20 +79,20 @@ class Drain:
         hurried = self._previous or (pod is not None and not pod.lasts)
         return min(drain, drain / 10 * 2.0 ** min(vain, 10)) if hurried else drain
 
-    async def _is_at_end(self, intake: Intake) -> bool:
-        """Whether a look confirms that everything was read; tells a gap where the end was rotated away."""
+    async def _look_at_end(self, intake: Intake) -> _End | None:
+        """How the log ends, where a look confirms that everything was read; None where it does not."""
         newest = await look(self._setting, self._life.pod_name, previous=self._previous)
         if newest is None or not await self._is_its_log():
-            return False
-        if newest.key is not None:
-            return self._life.trail.holds(newest.key) or is_piece(newest, self._life.last_seen)
+            return None
+        if newest.key is not None:  # then a half line is only what a broken answer ended in
+            read = self._life.trail.holds(newest.key) or is_piece(newest, self._life.last_seen)
+            return _End() if read else None
         if newest.text:
             _, text = split_stamp(newest.text)
-            return bool(text) and intake.tail.endswith(text)
+            return _End(half_line=True) if text and intake.tail.endswith(text) else None
         if intake.anchored:
-            return self._life.trail.here.last is None
-        await self._setting.teller.gap(ROTATED, self._life)
-        return True
+            return _End() if self._life.trail.here.last is None else None
+        return _End(ROTATED)
 
     async def _read(self) -> Intake | None:
         life = self._life
