@@ -15,9 +15,10 @@ from watcher.errors import ConfigError
 from watcher.pattern import Pattern
 from watcher.profile_checks import check_samples
 from watcher.profile_compile import Words, compile_pattern, gather
-from watcher.profile_files import Bundle, find, read_bundle, shipped_profiles
+from watcher.profile_files import Bundle, find, read_bundle
 from watcher.profile_regex import compiled_answer
 from watcher.profile_schema import PatternShape, StageShape, json_schema
+from watcher.shipped import shipped_profiles
 
 __all__ = ["Profile", "ProfileStage", "json_schema", "load_profile", "shipped_profiles"]
 

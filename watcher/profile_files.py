@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-import watcher
+from watcher import shipped
 from watcher.errors import ConfigError
 from watcher.profile_schema import PatternFile
 from watcher.profile_words import nearest, shape_problems
+from watcher.shipped import shipped_profiles
 
 _SUFFIXES = {".yaml", ".yml"}
 _MAX_BYTES = 4 << 20  # a pattern file is some pages of text; anything larger is not one
@@ -37,15 +38,8 @@ class Bundle:
 
 
 def shipped_folder() -> Path:
-    """Where the shipped pattern files are: inside the installed package, else beside it in a checkout."""
-    package = Path(watcher.__file__).parent
-    inside = package / "_patterns"
-    return inside if inside.is_dir() else package.parent / "patterns"
-
-
-def shipped_profiles() -> list[str]:
-    """The names of the profiles that come with this program, in order."""
-    return sorted(path.stem for path in shipped_folder().glob("*.yaml"))
+    """Where the shipped pattern files are."""
+    return Path(shipped.shipped_folder())
 
 
 def find(name_or_path: str) -> Path:

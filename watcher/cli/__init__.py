@@ -1,57 +1,21 @@
-"""The commands and their exit codes; nothing is decided here."""
+"""The commands and their exit codes; nothing is decided here.
+
+Nothing is loaded here either, but what an error needs: two questions are answered before ``click`` would be there.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-import click
+from watcher import __version__
+from watcher.cli.words import COMMANDS, NAME, help_text
 
-from watcher.cli.options import EX_USAGE, Settings, global_options
-from watcher.errors import ConfigError, WatcherError
+__all__ = ["COMMANDS", "invoke", "main", "version_text"]
 
-# One line a command; the module that holds it is loaded only when it is called, so that ``version`` stays quick.
-COMMANDS = {
-    "run": ("watcher.cli.run", "Follow the log, track every day, request the next repair, tell people."),
-    "plan": ("watcher.cli.offline", "Show every request that would be sent, in order; send nothing."),
-    "replay": ("watcher.cli.offline", "Read recorded logs the way the daemon would; send nothing."),
-    "simulate": ("watcher.cli.simulate", "Run against an embedded Kubecost: the quick start without a cluster."),
-    "check": ("watcher.cli.offline", "Check the configuration and every pattern file with its samples."),
-    "patterns": ("watcher.cli.patterns", "Work on pattern files."),
-    "status": ("watcher.cli.status", "Show the status of a running daemon or of the state file."),
-    "notify": ("watcher.cli.notify", "Work on notifications."),
-    "version": ("watcher.cli.offline", "Show the version, Python, and the profiles shipped."),
-}
-
-
-class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        module = __import__(COMMANDS[cmd_name][0], fromlist=["COMMANDS"])
-        command: click.Command = module.COMMANDS[cmd_name]
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@global_options
-def cli() -> None:
-    r"""An unattended repair daemon for Kubecost: it reads the log, knows when a stage is done, requests the next.
-
-    \b
-    Exit codes: 0 done, 1 the run failed, 2 usage, 3 finished but some days are skipped, empty, unclear or
-    still open, 4 refused before anything was sent, 5 aborted by a person, 75 temporary, try again,
-    78 bad or missing configuration, pattern file or state file, 130/143 ended by SIGINT/SIGTERM.
-    """
+EX_USAGE = 2
+EX_INTERRUPTED = 130
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -62,15 +26,47 @@ def main(args: Sequence[str] | None = None) -> None:
 def invoke(args: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     try:
-        outcome: Any = cli.main(args=args, prog_name="watcher", standalone_mode=False, obj=Settings())
+        return _answer(list(sys.argv[1:] if args is None else args))
+    except KeyboardInterrupt:
+        return EX_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def version_text() -> str:
+    """What ``watcher version`` prints."""
+    from watcher.shipped import shipped_profiles
+
+    return f"{NAME} {__version__} (Python {sys.version.split()[0]})\nprofiles: {', '.join(shipped_profiles())}\n"
+
+
+def _answer(args: list[str]) -> int:
+    match args:
+        case ["--help" | "-h"]:
+            sys.stdout.write(help_text())
+        case ["version"]:
+            sys.stdout.write(version_text())
+        case _:
+            return _run(args)
+    return 0
+
+
+def _run(args: list[str]) -> int:
+    import click
+
+    from watcher.cli.group import cli
+    from watcher.cli.options import Settings
+    from watcher.errors import ConfigError, WatcherError
+
+    try:
+        outcome: object = cli.main(args=args, prog_name=NAME, standalone_mode=False, obj=Settings())
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.Abort:
-        return 130
-    except KeyboardInterrupt:
-        return 130
+        return EX_INTERRUPTED
     except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "watcher"
+        where = error.ctx.command_path if error.ctx else NAME
         _complain(f"{' '.join(error.format_message().split())} See '{where} --help'.")
         return EX_USAGE
     except ConfigError as error:
@@ -80,11 +76,8 @@ def invoke(args: Sequence[str] | None = None) -> int:
     except WatcherError as error:
         _complain(str(error))
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return outcome if isinstance(outcome, int) else 0
 
 
 def _complain(problem: str) -> None:
-    sys.stderr.write(f"watcher: {problem}\n")
+    sys.stderr.write(f"{NAME}: {problem}\n")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from watcher import __version__
+from watcher.cli import version_text
 from watcher.cli.options import Settings, WindowType, global_options
 
 if TYPE_CHECKING:
@@ -142,14 +142,12 @@ def check(settings: Settings, schema: str | None) -> int:
 @click.pass_obj
 def version(settings: Settings) -> int:
     """Show the version, Python, and the profiles shipped."""
-    from watcher.profile_files import shipped_profiles
+    from watcher.shipped import shipped_profiles
 
-    document = {"version": __version__, "python": platform.python_version(), "profiles": list(shipped_profiles())}
     if settings.output == "json":
-        _emit(document)
-        return 0
-    click.echo(f"watcher {__version__} (Python {document['python']})")
-    click.echo(f"profiles: {', '.join(document['profiles'])}")
+        _emit({"version": __version__, "python": sys.version.split()[0], "profiles": shipped_profiles()})
+    else:
+        sys.stdout.write(version_text())
     return 0
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from watcher.core.window import Window
     from watcher.profile import Profile
 
-EX_USAGE = 2
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
