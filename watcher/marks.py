@@ -16,6 +16,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from watcher.literals import Texts
 from watcher.profile import Profile
@@ -65,7 +67,10 @@ def choose_marks(profile: Profile, sample: bytes = b"") -> Marks:
         for mark in chosen or ():
             owners.setdefault(mark, 0)
     texts = tuple(owners)
-    announced = tuple(_with_hidden(texts, owners, number) for number in range(len(texts)))
+    announced = tuple(
+        reduce(or_, (owners[texts[other]] for other in others), owners[text])
+        for text, others in zip(texts, hidden(texts), strict=True)
+    )
     return Marks(texts, announced, always, every_line)
 
 
@@ -73,13 +78,6 @@ def unmarked_patterns(profile: Profile) -> list[str]:
     """The ids of the patterns that have no mark: each line of a log must be read for their sake."""
     always = choose_marks(profile).always
     return [pattern.id for number, pattern in enumerate(profile.patterns) if always >> number & 1]
-
-
-def _with_hidden(texts: tuple[bytes, ...], owners: dict[bytes, int], number: int) -> int:
-    patterns = owners[texts[number]]
-    for other in hidden(texts, number):
-        patterns |= owners[texts[other]]
-    return patterns
 
 
 def _own_sample(profile: Profile) -> bytes:

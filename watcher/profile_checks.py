@@ -23,7 +23,7 @@ def check_samples(pattern: Pattern, shape: PatternShape, patterns: Sequence[Patt
         found = _check_sample(pattern, envelope, sample.fields, patterns)
         problems.extend(f"{where}, sample {number}: {problem}" for problem in found)
     for number, line in enumerate(shape.counter_samples, start=1):
-        if _values(pattern, unwrap(line))[0] is not None:
+        if _matches(pattern, unwrap(line)):
             problems.append(f"{where}, counter-sample {number}: is matched, and must not be; make the regex stricter")
     return problems
 
@@ -45,7 +45,11 @@ def _check_sample(
 def _matches(pattern: Pattern, envelope: Envelope) -> bool:
     if pattern.literal is not None and pattern.literal not in envelope.message:
         return False
-    return _values(pattern, envelope)[0] is not None
+    try:
+        found = pattern.match(envelope, _TIMEOUT)
+    except TimeoutError:
+        return False
+    return found is not None and _values(pattern, envelope)[0] is not None
 
 
 def _values(pattern: Pattern, envelope: Envelope) -> tuple[dict[str, str | int | float] | None, str]:

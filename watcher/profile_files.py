@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def _read_into(path: Path, chain: tuple[Path, ...], sources: dict[Path, Source],
     if real in sources:
         return sources[real]
     label = _label(path)
-    shape = _read_one(path, label, problems)
+    shape = _read_shipped(real, real.stat().st_mtime_ns) if _is_shipped(real) else None
+    shape = shape or _read_one(path, label, problems)
     if shape is None:
         return None
     source = Source(label, path, shape)
@@ -96,12 +98,25 @@ def _included(name: str, by: Path) -> Path | None:
 
 def _label(path: Path) -> str:
     """How messages call a file: shipped ones from ``patterns/`` on, others as they were given."""
-    shipped = shipped_folder().resolve()
     real = path.resolve()
-    return f"patterns/{real.relative_to(shipped)}" if real.is_relative_to(shipped) else str(path)
+    return f"patterns/{real.relative_to(shipped_folder().resolve())}" if _is_shipped(real) else str(path)
 
 
-def _read_one(path: Path, label: str, problems: list[str]) -> PatternFile | None:
+def _is_shipped(real: Path) -> bool:
+    return real.is_file() and real.is_relative_to(shipped_folder().resolve())
+
+
+@lru_cache(maxsize=64)
+def _read_shipped(path: Path, changed: int) -> PatternFile | None:  # noqa: ARG001  a file that changed is another
+    """A shipped file, for profiles share most of theirs; None where anything is wrong with it."""
+    problems: list[str] = []
+    shape = _read_one(path, "", problems, _QuickLoader)
+    return shape if not problems else None
+
+
+def _read_one(
+    path: Path, label: str, problems: list[str], loader: type[_UniqueKeys] | None = None
+) -> PatternFile | None:  # noqa: ANN401  a loader of libyaml or of Python
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES + 1)
@@ -114,8 +129,7 @@ def _read_one(path: Path, label: str, problems: list[str]) -> PatternFile | None
         problems.append(f"{label}: is larger than {_MAX_BYTES >> 20} MiB; this is no pattern file")
         return None
     try:
-        loader = _QuickLoader if path.resolve().is_relative_to(shipped_folder().resolve()) else _Loader
-        raw = yaml.load(text.decode("utf-8"), Loader=loader)  # noqa: S506 - subclasses of the safe loader
+        raw = yaml.load(text.decode("utf-8"), Loader=loader or _Loader)  # noqa: S506 - subclasses of the safe loader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         problems.append(f"{label}: {_yaml_problem(error)}")
         return None

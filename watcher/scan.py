@@ -51,12 +51,13 @@ class Scanner:
         self.matcher = matcher
         self._native = native
         self._tuned = False
-        self._choose(b"")
+        self._chosen = False
 
     def tune(self, sample: bytes) -> None:
         """Choose the marks that are rare in ``sample``, a piece of the log. It changes how fast things are found."""
-        if not self._tuned and len(sample) >= GOOD_SAMPLE:
-            self._choose(sample)
+        good = len(sample) >= GOOD_SAMPLE
+        if not self._chosen or (good and not self._tuned):
+            self._choose(sample if good else b"")
 
     def search(self, buffer: bytes) -> list[Hit]:
         """Where the marks are in ``buffer``; needs no interpreter while it looks, so another thread may do it."""
@@ -161,7 +162,7 @@ class Scanner:
 
     def _choose(self, sample: bytes) -> None:
         marks = choose_marks(self.matcher.profile, sample)
-        self._tuned = bool(sample)
+        self._chosen, self._tuned = True, bool(sample)
         self._search = Search(marks.texts, native=self._native)
         self._owners = marks.owners
         self._always = marks.always

@@ -49,15 +49,24 @@ class Search:
         return hits
 
 
-def hidden(texts: Sequence[bytes], found: int) -> list[int]:
-    """The other texts that may begin inside of the text ``found``, and so go unreported where it was found."""
-    text = texts[found]
-    tails = [text[at:] for at in range(len(text))]
+def hidden(texts: Sequence[bytes]) -> list[set[int]]:
+    """For each text, the others that may begin inside of it, and so go unreported where it was found."""
+    by_first: dict[int, list[int]] = {}
+    for number, text in enumerate(texts):
+        by_first.setdefault(text[0], []).append(number)
     return [
-        number
-        for number, other in enumerate(texts)
-        if number != found and (other in text or any(map(other.startswith, tails)))
+        {
+            other
+            for at, first in enumerate(text)
+            for other in by_first.get(first, ())
+            if other != number and _agree(text[at:], texts[other])
+        }
+        for number, text in enumerate(texts)
     ]
+
+
+def _agree(tail: bytes, other: bytes) -> bool:
+    return tail.startswith(other) or other.startswith(tail)
 
 
 def _grouped(texts: Sequence[bytes]) -> Iterator[list[int]]:
