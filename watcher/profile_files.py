@@ -115,8 +115,11 @@ def _read_shipped(path: Path, changed: int) -> PatternFile | None:  # noqa: ARG0
 
 
 def _read_one(
-    path: Path, label: str, problems: list[str], loader: type[_UniqueKeys] | None = None
-) -> PatternFile | None:  # noqa: ANN401  a loader of libyaml or of Python
+    path: Path,
+    label: str,
+    problems: list[str],
+    loader: Any = None,  # noqa: ANN401  libyaml's or Python's
+) -> PatternFile | None:
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES + 1)

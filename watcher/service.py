@@ -22,6 +22,7 @@ from watcher.errors import ConfigError
 from watcher.kubecost import Endpoint, RepairRequester
 from watcher.matcher import Matcher
 from watcher.pulse import Pulses
+from watcher.scan import Scanner
 from watcher.store import Saved, Store, read
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ async def _edges(config: Config, profile: Profile, choices: Choices, pulses: Pul
     stack.push_async_callback(requests.close)
     return Edges(
         source=await _source(config, pulses),
-        matcher=Matcher(profile),
+        matcher=Scanner(Matcher(profile)),
         save=_saver(None),
         send=requests.send,
         tell=notifier.send,
