@@ -476,3 +476,31 @@ def test_an_answer_after_the_first_line_does_not_move_the_silence() -> None:
     talk = Talk(plan_of(ASSET)).up().heard(started("asset", 1, 3)).wait(minutes=1).tell(RequestAccepted(1, "200"))
     assert talk.state.stage("asset").open is not None
     assert next_deadline(talk.state, talk.plan) == T0 + timedelta(hours=2)
+
+
+def test_rule_4_an_error_of_the_pipeline_forbids_to_conclude_from_quiet() -> None:
+    """Activity, then an error that names no day, then quiet: the days are unclear, and the reason tells the error."""
+    talk = usage().heard(active("cloudUsage", 1, 3, "A"))
+    talk.heard(
+        fact(Meaning.TROUBLE, "cloudUsage", None, line="access denied", provider="A", advice="Check the account")
+    )
+    talk.wait(hours=3)
+    talk.expect_held(HoldKind.SILENCE, "access denied", "Check the account")
+    assert talk.statuses("cloudUsage") == "unclear unclear unclear"
+
+
+def test_an_error_of_nobodys_pipeline_is_a_hint_and_nothing_more() -> None:
+    """It does not stop a cloud stage from resting, and it explains a silence."""
+    trouble = fact(Meaning.TROUBLE, None, None, line="query timed out")
+    assert concluded(usage().heard(active("cloudUsage", 1, 3, "A"), trouble).wait(hours=1))
+    talk = Talk(plan_of(ASSET)).up().expect("asset", 1, 3).accepted().heard(trouble).wait(hours=3)
+    talk.expect_held(HoldKind.SILENCE, "query timed out")
+
+
+def test_lines_stamped_before_the_request_while_we_listen_point_to_the_nodes_clock() -> None:
+    """A node whose clock lags: its lines do not count, and the reason says why instead of guessing at the log level."""
+    talk = Talk(plan_of(ASSET)).up().expect("asset", 1, 3).accepted()
+    early = talk.now - timedelta(minutes=1)
+    talk.heard(started("asset", 1, 3, at=early, stamped_by_runtime=True), info_lines=0).wait(hours=3)
+    talk.expect_held(HoldKind.SILENCE, "clock")
+    assert "log level" not in (talk.state.reason or "")

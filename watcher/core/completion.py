@@ -33,6 +33,9 @@ def learn(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
     if turn.state.status is RunStatus.DONE:
         return
     _learn_provider(turn, fact)
+    if fact.meaning is Meaning.TROUBLE:
+        _learn_trouble(turn, fact, epoch)
+        return
     if fact.stage is None or not turn.state.has(fact.stage) or fact.window is None:
         return
     name = fact.stage
@@ -63,7 +66,7 @@ def rests_by_quiet(state: State, plan: Plan, name: str) -> bool:
     """True when quiet may end the open request: allowed by the profile, and every day covered by every provider."""
     stage, rules = state.stage(name), plan.stage(name)
     days = stage.unsettled()
-    if rules.rules.least is not Evidence.QUIET or not days:
+    if rules.rules.least is not Evidence.QUIET or not days or stage.open is None or stage.open.failing:
         return False
     keys = known_providers(state, plan, name)
     return all(
@@ -131,6 +134,18 @@ def is_of_request(held: Open, wanted: Epoch | None, fact: Fact, epoch: Epoch | N
     return epoch == wanted and not early
 
 
+def note_early(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
+    """Count a line of an open request that is live and yet stamped before it: the node's clock lags behind ours."""
+    if turn.state.log.blind_since is not None or fact.window is None or not turn.state.has(fact.stage):
+        return
+    stage = turn.stage(fact.stage or "")
+    held = stage.open
+    if held is None or epoch != held.epoch or not stage.unsettled() or is_of_request(held, epoch, fact, epoch):
+        return
+    if held.heard.meets(fact.window):
+        turn.set_open(stage.name, early=held.early + 1)
+
+
 def _in_order(turn: Turn, name: str, held: Open, fact: Fact) -> bool:
     needs_no_start = fact.meaning in {Meaning.REPAIR_STARTED, Meaning.COVERAGE_REFUSED, Meaning.WINDOW_FAILED}
     return held.started or needs_no_start or not turn.rules(name).rules.prints_start
@@ -170,6 +185,19 @@ def _learn_provider(turn: Turn, fact: Fact) -> None:
 
 
 # ---- what they prove ------------------------------------------------------------------------------------------------
+
+
+def _learn_trouble(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
+    """An error that names no day. After one of the stage's own pipeline its quiet proves nothing; others are hints."""
+    for stage in turn.state.stages:
+        held = stage.open
+        if held is None or fact.stage not in (None, stage.name) or not stage.unsettled():
+            continue
+        if turn.plan.replay or is_of_request(held, held.epoch, fact, epoch):
+            own = fact.stage is not None
+            told = f"{fact.line}. {fact.advice}" if fact.advice else fact.line
+            if own or not held.failing:
+                turn.set_open(stage.name, trouble=told, failing=held.failing or own)
 
 
 def _learn_failure(turn: Turn, name: str, held: Open, fact: Fact) -> None:
@@ -250,6 +278,7 @@ def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
         past = turn.plan.replay or midnight(day) + timedelta(days=1) <= turn.now
         if fact.rows_out == 0 and (past or fact.rows_in in (None, 0)):
             reason = "the store of this day was written empty: it may have been wiped"
+            reason = f"{reason}. {fact.advice}" if fact.advice else reason
             turn.move_day(name, day, DayStatus.EMPTY, reason, inferred=False)
         else:
             _judge(turn, name, day)

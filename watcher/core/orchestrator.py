@@ -12,7 +12,7 @@ from typing import assert_never
 
 from watcher.core import lost, operator, outbox, replaying, requests
 from watcher.core.commands import Command
-from watcher.core.completion import HOURLY, LIVE_DAYS, is_of_request, learn
+from watcher.core.completion import HOURLY, LIVE_DAYS, is_of_request, learn, note_early
 from watcher.core.events import (
     Attached,
     Booted,
@@ -117,10 +117,12 @@ def _read(turn: Turn, read: LogRead) -> None:
         elif turn.plan.replay:
             replaying.open_stage(turn, fact)
             learn(turn, fact, read.epoch)
-        elif fact.meaning is Meaning.REPAIR_STARTED:
-            _learn_start(turn, fact, read.epoch)
         else:
-            learn(turn, fact, read.epoch)
+            note_early(turn, fact, read.epoch)
+            if fact.meaning is Meaning.REPAIR_STARTED:
+                _learn_start(turn, fact, read.epoch)
+            else:
+                learn(turn, fact, read.epoch)
 
 
 def _learn_start(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:

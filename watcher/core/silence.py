@@ -122,7 +122,8 @@ def _give_up_waiting(turn: Turn, name: str) -> None:
     for day in days:
         lacking = f"; {missing(turn, name, day)}" if stage.days[day].status in UNSETTLED and held.active else ""
         turn.move_day(name, day, DayStatus.UNCLEAR, f"{reason}{lacking}")
-    text = f"{name} {spell(days)}: {reason}"
+    lacks = sorted({missing(turn, name, day) for day in days}) if held.active else []
+    text = f"{name} {spell(days)}: {'; '.join([reason, *lacks])}"
     if turn.hold(HoldKind.SILENCE, text, name):
         turn.tell(("unclear", "held"), "warning", f"{name}: {len(days)} day(s) unclear, the run holds", text)
 
@@ -140,7 +141,14 @@ def _why_unclear(turn: Turn, held: Open) -> str:
         reason += f", and it is not known whether the request arrived ({held.note})"
     if not held.gapless:
         reason += "; a part of the log is missing, the lines may have been in it"
-    if turn.state.log.info_lines <= held.info_lines:
+    if held.trouble:
+        reason += f"; {'the pipeline' if held.failing else 'the log'} says: {held.trouble}"
+    if held.early:
+        reason += (
+            f"; {held.early} line(s) of it were stamped before the request and do not count:"
+            " is the node's clock behind ours?"
+        )
+    elif turn.state.log.info_lines <= held.info_lines:
         reason += "; no INF line of any kind came either: is the log level of Kubecost above info?"
     return reason
 

@@ -48,6 +48,8 @@ class Open:
 
     ``silent_since``: from when silence counts, the last activity or later. ``gapless``: no stretch of log is missing
     since the request. ``again``: the daemon began anew while it held for silence; it waits one patience of days more.
+    ``trouble``: an error that named no day, ``failing``: the stage's own pipeline said it. ``early``: lines of it that
+    came live and were stamped before the request.
     ``widened``: days of earlier requests were opened again by a new provider, and are listened for as well.
     """
 
@@ -64,6 +66,9 @@ class Open:
     info_lines: int = 0
     hourly_refused: bool = False
     note: str | None = None
+    trouble: str | None = None
+    failing: bool = False
+    early: int = 0
     widened: Window | None = None
 
     @property
