@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum, auto
-from typing import Final
 
 from watcher.cluster.api import Trouble
-from watcher.cluster.connection import Connection
+from watcher.cluster.connection import SHORTEST_WAIT, Connection
 from watcher.cluster.drain import ROTATED
 from watcher.cluster.life import Emptied
 from watcher.cluster.looks import Newest, is_piece, look
@@ -20,8 +19,6 @@ from watcher.cluster.rhythm import Backoff
 from watcher.cluster.setting import seconds_now
 from watcher.core.lines import SECOND, moment_of, split_stamp
 from watcher.core.resume import Key, Place
-
-SHORTEST_WAIT: Final = 0.001  # seconds: differences of floats can be nothing at all
 
 
 class Verdict(Enum):
@@ -55,7 +52,7 @@ async def prove(connection: Connection) -> None:
         proved = seconds_now()
         while not asked.is_set() and (due := max(connection.heard_at, proved) + rhythm.probe_idle - seconds_now()) > 0:
             connection.looking.beat(due)
-            await _wait(asked, due)
+            await _wait(asked, max(due, SHORTEST_WAIT))
 
 
 async def prove_ended(connection: Connection) -> None:
@@ -102,7 +99,7 @@ async def _wait_for(connection: Connection, key: Key) -> Verdict:
         if now > looked + rhythm.answer:
             return Verdict.OPEN
         connection.looking.beat(rhythm.stall)
-        await connection.hear(max(left, SHORTEST_WAIT))
+        await connection.hear(left)
 
 
 def _judge_missing(connection: Connection, newest: Newest, key: Key) -> Verdict:
@@ -137,20 +134,20 @@ async def _judge_no_line(connection: Connection, newest: Newest) -> Verdict:
 
 
 async def _judge_emptied(connection: Connection) -> Verdict:
-    """Nothing is there. Where something was, the log was rotated, and the end of the old file may have been missed.
+    """Nothing is there. Where something was, the log was rotated, and a stream may be deaf behind the old file.
 
-    The next line will tell. Where none comes, the stretch up to now is told as a gap; again where nobody looked for a
-    while.
+    Another stream begins with the new file. Where there is still nothing then, the end of the old one is told as a gap;
+    once, as long as somebody looks.
     """
-    life, rhythm, now = connection.life, connection.setting.rhythm, seconds_now()
+    life, now = connection.life, seconds_now()
     if life.trail.here.last is None:
         return Verdict.HEARD
     emptied = life.emptied
-    if emptied is None or now > emptied.seen + 2 * rhythm.probe_idle:
-        life.emptied = emptied = Emptied(now, now)
+    if emptied is None or now > emptied.seen + 2 * connection.setting.rhythm.probe_idle:
+        life.emptied = Emptied(now)
+        connection.stop("the log was rotated", planned=True)
+        return Verdict.DEAF
     emptied.seen = now
-    if now < emptied.since + rhythm.probe_idle:
-        return Verdict.OPEN
     if not emptied.told:
         emptied.told = True
         await connection.setting.teller.gap(ROTATED, life)

@@ -26,6 +26,7 @@ class End:
     clean: bool = False  # by the server, in good order
 
 
+SHORTEST_WAIT: Final = 0.001  # seconds: differences of floats can be next to nothing, and no clock moves by that
 ENDED: Final = End("the stream ended", clean=True)
 
 
@@ -73,7 +74,7 @@ class Connection:
         """Wait until something more was read, at most so long."""
         self._news.clear()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(max(seconds, SHORTEST_WAIT)):
                 await self._news.wait()
         except TimeoutError:
             pass
@@ -119,7 +120,7 @@ class Connection:
         until = self.opened + rhythm.lifetime * (0.8 + 0.4 * self.setting.jitter())
         while True:
             pause = max(0.0, min(rhythm.poll, until - seconds_now()))
-            self.asking.beat(pause + rhythm.request)
+            self.asking.beat(pause)
             due = seconds_now() + pause
             await asyncio.sleep(pause)
             if seconds_now() > due + rhythm.lapse:
@@ -128,6 +129,7 @@ class Connection:
             if seconds_now() >= until:
                 self.stop("it was open long enough", planned=True)
                 return
+            self.asking.beat(rhythm.request)
             asked = seconds_now()
             try:
                 pod = await self.setting.finder.get(self.life.pod_name)

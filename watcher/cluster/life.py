@@ -12,9 +12,8 @@ from watcher.core.resume import Place, Trail
 
 @dataclass(slots=True)
 class Emptied:
-    """Looks find nothing where lines had been delivered: since when, and when the last did (seconds of the loop)."""
+    """Looks find nothing where lines had been delivered; when the last did (seconds of the loop)."""
 
-    since: float
     seen: float
     told: bool = False
 
