@@ -261,10 +261,37 @@ async def test_standard_input_is_read_live_to_its_end(pipe: tuple[int, int]) -> 
         os.close(writer)
         await heard.until(lambda: heard.losses == ["the input ended"])
         await asyncio.sleep(0.1)
-    assert heard.lines == [b"one", b"two", b"last"]
+    assert heard.lines == [b"one", b"two"]
     assert isinstance(heard.events[-1], StreamLost)
-    assert isinstance(heard.events[-2], CaughtUp)
+    assert heard.caught_up == 2
     assert heard.gaps == []
+
+
+async def test_an_input_that_ended_before_it_was_caught_up_never_is(pipe: tuple[int, int]) -> None:
+    """Nobody would hear what a request leads to."""
+    reader, writer = pipe
+    async with listening(StdinSource(clock, reader)) as heard:
+        os.write(writer, b"one\n")
+        os.close(writer)
+        await heard.until(lambda: heard.losses == ["the input ended"])
+    assert heard.lines == [b"one"]
+    assert heard.caught_up == 0
+
+
+async def test_a_busy_input_is_caught_up_although_it_never_rests(pipe: tuple[int, int]) -> None:
+    """Ten lines a second are a living log, not a backlog."""
+    reader, writer = pipe
+    async with listening(StdinSource(clock, reader, idle=0.25)) as heard:
+
+        async def write() -> None:
+            while True:
+                os.write(writer, b"a line\n")
+                await asyncio.sleep(0.05)
+
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(write())
+            await heard.until(lambda: heard.caught_up == 1)
+            writing.cancel()
 
 
 async def test_standard_input_cannot_be_resumed(pipe: tuple[int, int]) -> None:

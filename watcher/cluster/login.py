@@ -84,12 +84,24 @@ async def _kubeconfig(paths: list[Path], context: str | None) -> Configuration:
         )
     configuration = Configuration()
     try:
-        await _load_kubeconfig(where, context, configuration, persist_config=False)
+        loader = await _load_kubeconfig(where, context, configuration, persist_config=False)
     except _UNUSABLE as error:
         wanted = f" with context {context!r}" if context else ""
         cause = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, (TypeError, AttributeError, KeyError)):
+            cause = "it does not have the form of one"  # the library's words are about Python
         raise ConfigError(
             f"{where}: cannot be used as a kubeconfig{wanted} ({cause}); see kubectl config view"
         ) from error
     _clean_token(configuration)
+    _refuse_anonymous(where, configuration, loader)
     return configuration
+
+
+def _refuse_anonymous(where: str, configuration: Configuration, loader: Any) -> None:  # noqa: ANN401  untyped there
+    """The library logs that an exec plugin failed and goes on as nobody; the API would answer 401 for ever."""
+    user = getattr(loader, "_user", None) or {}
+    known = configuration.api_key or configuration.cert_file or configuration.username
+    if "exec" in user and not known:
+        command = user["exec"]["command"]
+        raise ConfigError(f"{where}: the exec plugin {command!r} gave no credentials; run it by hand to see why")

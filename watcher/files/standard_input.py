@@ -15,6 +15,8 @@ from watcher.core.lines import LineSplitter
 from watcher.sources import Emit, LinesRead, RawLine
 
 CHUNK: Final = 64 * 1024
+PACE_OVER: Final = 1.0  # seconds
+LIVE_PACE: Final = 256 * 1024  # bytes a second; logs of living programs are far slower, pipes far faster
 AHEAD: Final = 16  # chunks read before they are taken
 
 
@@ -27,8 +29,30 @@ class NoPlace:
         return '{"source": "stdin"}'
 
 
+class _Pace:
+    """How fast the input comes, measured over stretches of ``PACE_OVER`` s."""
+
+    def __init__(self, now: float) -> None:
+        self._since = now
+        self._bytes = 0
+
+    def is_live(self, size: int, now: float) -> bool:
+        """Count ``size`` bytes that came at ``now``; True when a stretch ended in which no backlog came."""
+        self._bytes += size
+        if now - self._since < PACE_OVER:
+            return False
+        slow = self._bytes < LIVE_PACE * (now - self._since)
+        self._since, self._bytes = now, 0
+        return slow
+
+
 class StdinSource:
-    """Reads lines from a descriptor. ``clock`` gives aware datetimes in UTC; ``idle`` s of silence mean caught up."""
+    """Reads lines from a descriptor. ``clock`` gives aware datetimes in UTC.
+
+    A pipe does not say where its backlog ends. Caught up means: nothing came for ``idle`` s, or for ``PACE_OVER`` s no
+    more came than a living log writes; a backlog comes as fast as it can be read. An input that has ended is never
+    caught up: nobody writes to it any more. A last line without an end may be a part of one, and is not delivered.
+    """
 
     def __init__(self, clock: Callable[[], datetime], descriptor: int = 0, idle: float = 0.25) -> None:
         self._clock = clock
@@ -44,6 +68,7 @@ class StdinSource:
             await emit(GapFound(Gap(None, self._clock(), cause)))
         await emit(Attached(None, "standard input"))
         splitter = LineSplitter()
+        pace = _Pace(asyncio.get_running_loop().time())
         room = threading.Semaphore(AHEAD)
         self._begin(room)
         told = False
@@ -58,13 +83,15 @@ class StdinSource:
                     await emit(CaughtUp(upto))
                 continue
             room.release()
-            lines = splitter.feed(data or (b"\n" if splitter.rest else b""))
+            if not data:
+                break
+            lines = splitter.feed(data)
             if lines:
                 told = False
                 await emit(LinesRead(None, tuple(map(RawLine, lines)), NoPlace()))
-            if not data:
-                break
-        await emit(CaughtUp(self._clock()))
+            if pace.is_live(len(data), asyncio.get_running_loop().time()):
+                told, self._asked = True, False
+                await emit(CaughtUp(upto))
         await emit(StreamLost("the input ended"))
         await asyncio.Event().wait()
 
