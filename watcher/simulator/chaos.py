@@ -215,7 +215,8 @@ class Chaos:
             self.lives += 1
             self._machine = machine = Machine(around, self.store, state, cursor, once=self.settings.once)
             others = [
-                world.create_task(work) for work in (person.look_after(machine, self._steered), self._watch(machine, person))
+                world.create_task(work)
+                for work in (person.look_after(machine, self._steered), self._watch(machine, person))
             ]
             ended = await machine.live(world)
             for task in others:

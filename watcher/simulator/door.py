@@ -20,6 +20,7 @@ from watcher.core.commands import Request
 from watcher.core.events import Event, RequestNotSent, RequestUnclear
 from watcher.simulator.kubecost import Kubecost
 from watcher.simulator.repair_api import accepted_text
+from watcher.simulator.troubles import Silent
 from watcher.simulator.weather import Weather
 
 TIMEOUT: Final = 30.0  # seconds for the whole exchange, as configured by default
@@ -71,12 +72,16 @@ REFUSING: Final = frozenset({Trick.FAILED, Trick.REDIRECT, Trick.PAGE, Trick.OTH
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A request as it reached Kubecost. ``life``: the container that got it, empty where none was ready."""
+    """A request as it reached Kubecost. ``life``: the container that got it, empty where none was ready.
+
+    ``silent``: it is swallowed without a line, as no pipeline does that prints a start line.
+    """
 
     request: Request
     at: float
     life: str
     taken: bool
+    silent: bool
 
 
 class Door:
@@ -173,7 +178,8 @@ class Door:
         """The request is at the door; True where a process takes it."""
         ready = self._kubecost.ready
         now = asyncio.get_running_loop().time()
-        self._arrived(Arrival(request, now, self._kubecost.life if ready else "", ready))
+        silent = Silent(request.stage) in self._kubecost.installation.scenario.troubles
+        self._arrived(Arrival(request, now, self._kubecost.life if ready else "", ready, silent))
         if ready:
             self._kubecost.take(request.stage, request.window, request.request)
         return ready

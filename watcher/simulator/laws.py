@@ -65,6 +65,7 @@ class Laws:
         self._in_flight: set[int] = set()
         self._taken: set[int] = set()
         self._doubled: set[int] = set()  # by the network: nobody can know
+        self._unheard: set[int] = set()  # no start line follows where one must: they look as if they never arrived
         self._retried: set[tuple[str, date]] = set()
         self._meddled = False
         self._posted: dict[tuple[int, str], datetime] = {}
@@ -84,8 +85,8 @@ class Laws:
             self.fail("save-then-act", f"request {number} left before a state that says so was saved")
             return
         self._check_order(number, name)
-        self._check_one_at_a_time(number, name)
         epoch = stage.open.epoch.container_id if stage.open.epoch is not None else ""
+        self._check_one_at_a_time(number, name, epoch)
         self._check_repeat(request, epoch)
         self._sent.append(Sent(request, epoch))
         self._in_flight.add(number)
@@ -100,13 +101,14 @@ class Laws:
             if days:
                 self.fail("stage-order", f"request {number} for {name} before {earlier.name} {min(days)} was finished")
 
-    def _check_one_at_a_time(self, number: int, name: str) -> None:
+    def _check_one_at_a_time(self, number: int, name: str, epoch: str) -> None:
         if self._in_flight:
             self.fail("one-request-open", f"request {number} for {name} while {self._in_flight} awaits its answer")
         for other in self.saved.stages:
             if other.name != name and (other.unsettled() or _awaits(other)):
                 self.fail("one-request-open", f"request {number} for {name} while {other.name} is open")
-        at_work = self._at_work(self._taken - self._doubled)
+        known = {one.request.request for one in self._sent if one.epoch == epoch}
+        at_work = self._at_work(known - self._doubled - self._unheard)
         if at_work and not self._meddled:
             self.fail("one-request-open", f"request {number} for {name} while Kubecost works on {at_work}")
 
@@ -122,7 +124,7 @@ class Laws:
                 if (request.stage, day) not in self._retried
             }
             same = earlier.request.stage == request.stage and earlier.epoch == epoch
-            if same and again and earlier.request.request in self._taken:
+            if same and again and earlier.request.request in self._taken - self._unheard:
                 text = f"request {request.request} repeats {earlier.request.request} for {request.stage} {min(again)}"
                 self.fail("no-repeat", f"{text} in the same epoch; nothing was lost")
 
@@ -132,6 +134,8 @@ class Laws:
             self._doubled.add(arrival.request.request)
         elif arrival.taken:
             self._taken.add(arrival.request.request)
+            if arrival.silent:
+                self._unheard.add(arrival.request.request)
 
     def answered(self, number: int) -> None:
         """The daemon has an answer to this request."""
@@ -206,8 +210,11 @@ class Laws:
         """The source handed this to the daemon."""
         match event:
             case LinesRead(epoch, lines) if lines and epoch is not None:
-                if wrong := self._book.take(epoch.container_id, lines):
+                wrong, own = self._book.take(epoch.container_id, lines)
+                if wrong is not None:
                     self.fail("each-line-once", wrong)
+                if not own and any(stage.open is not None and stage.open.epoch == epoch for stage in self.saved.stages):
+                    self.fail("filed-where-it-belongs", f"lines of another life, while {epoch} has a request open")
             case LinesRead():
                 self._book.take("", ())
             case Attached(epoch) if epoch is not None:

@@ -7,7 +7,7 @@ died comes again, and must.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,6 +42,12 @@ class Page:
     ahead: dict[Key, deque[Written]] = field(default_factory=dict)
     due: int = 0  # every line before this one was taken or excused
     followed: bool = False
+    over: bool = False
+
+    def find(self, line: RawLine) -> Iterator[Written]:
+        """The lines that look like this one and were not taken."""
+        waiting = self.ahead.get((line.at, line.text), ()) if line.at is not None else ()
+        return (one for one in waiting if not one.taken)
 
 
 class WitnessedLog(ContainerLog):
@@ -71,6 +77,7 @@ class WitnessedLog(ContainerLog):
     def close(self) -> None:
         """The container is dead; half a line stays half a line."""
         self.end_line(whole=False)
+        self.page.over = True
         super().close()
 
 
@@ -119,19 +126,26 @@ class LineBook:
         """The daemon tells a gap."""
         self._loose_gaps.append(gap)
 
-    def take(self, container_id: str, lines: Iterable[RawLine]) -> str | None:
-        """The source hands a batch over; what is wrong with that, None when nothing is."""
-        page = self.pages.get(container_id)
+    def take(self, container_id: str, lines: Iterable[RawLine]) -> tuple[str | None, bool]:
+        """The source hands a batch over: what is wrong with that, and whether all of it was this life's.
+
+        While the API lags behind the kubelet, lines of the next life can be taken for this one's.
+        """
+        page = self.pages.get(container_id, Page(""))
+        others = [one for one in self.pages.values() if one.pod == page.pod and one is not page]
         batch: list[Written] = []
         self._loose.append(batch)
+        own = True
         for line in lines:
-            waiting = page.ahead.get((line.at, line.text)) if page is not None and line.at is not None else None
-            found = next((one for one in waiting or () if not one.taken), None)
+            found = next((one for one in page.find(line)), None)
             if found is None:
-                return f"{line.at} {line.text[:80]!r} of {container_id[-8:]}: taken twice, or never logged"
+                own = False
+                found = next((one for other in others for one in other.find(line)), None)
+            if found is None:
+                return f"{line.at} {line.text[:80]!r} of {container_id[-8:]}: taken twice, or never logged", own
             found.taken = True
             batch.append(found)
-        return None
+        return None, own
 
     def read(self) -> None:
         """The daemon takes the next batch out of its queue."""
@@ -167,10 +181,16 @@ class LineBook:
                 page.due += 1
         return None
 
+    def _after(self, page: Page) -> Iterable[Page]:
+        """The lives that began after this one."""
+        pages = list(self.pages.values())
+        return pages[next(index for index, one in enumerate(pages) if one is page) + 1 :]
+
     def _excused(self, page: Page, line: Written) -> bool:
+        if not page.followed and (page.over or any(one.followed for one in self._after(page))):
+            return True  # it came and went between two looks of the daemon
         return any(
-            # A pod that came and went unseen has no name: it is in the gap behind the one before it.
-            (gap.pod is None or gap.pod == page.pod or not page.followed)
+            (gap.pod is None or gap.pod == page.pod)
             and (gap.start is None or gap.start - self._slack <= line.stamp)
             and (gap.end is None or line.stamp <= gap.end + self._slack)
             for gap in (*self._gaps, *self._loose_gaps)

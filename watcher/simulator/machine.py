@@ -63,9 +63,7 @@ class Surroundings:
 class Machine:
     """The daemon from a start to its end. ``once``: it ends by itself when the run rests."""
 
-    def __init__(
-        self, around: Surroundings, store: Store, state: State, cursor: str | None, *, once: bool
-    ) -> None:
+    def __init__(self, around: Surroundings, store: Store, state: State, cursor: str | None, *, once: bool) -> None:
         self._around = around
         self._laws = around.laws
         self.api = WireApi(around.network, around.rhythm)

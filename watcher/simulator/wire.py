@@ -18,6 +18,8 @@ from watcher.simulator.log_reading import LogBody, life_asked_for
 from watcher.simulator.network import Network
 from watcher.simulator.status import Refusal
 
+WHOLE: Final = 1 << 20  # bytes: larger than any piece
+SLOW_SHARE: Final = 0.2  # of the streams that come in small pieces: the line is as slow as that, too
 END_DELAY: Final = 0.5  # seconds; the kubelet looks after a container's end once a second
 _OBJECT: Final = re.compile(r"/(?:api|apis/apps)/v1/namespaces/([^/]+)/(deployments|replicasets|pods)(?:/([^/]+))?")
 
@@ -88,7 +90,8 @@ class WireLog:
         self._broken = False
         self._waiting: asyncio.Timeout | None = None
         rng, shredded = network.rng, network.weather.shredded
-        self._most = rng.choice((20, 200, 2000)) if not network.calm and rng.random() < shredded else 1 << 20
+        self._most = rng.choice((20, 200, 2000)) if not network.calm and rng.random() < shredded else WHOLE
+        self._is_slow = self._most < WHOLE and rng.random() < SLOW_SHARE
         self.is_open = True
 
     async def read(self) -> bytes:
@@ -102,10 +105,12 @@ class WireLog:
                 self._left -= len(self._buffer)
         if not self._buffer:
             return await self._end_early()
-        await self._wait(asyncio.sleep(self._network.weather.latency / 10))
+        await self._wait(asyncio.sleep(self._network.weather.latency / 10 if self._is_slow else 0))
         await self._wait(self._network.light())
+        if self._network.calm:
+            self._most, self._is_slow = WHOLE, False
         most = min(self._most, len(self._buffer))
-        size = self._network.rng.randint(1, most) if self._most < 1 << 20 else most
+        size = self._network.rng.randint(1, most) if self._most < WHOLE else most
         piece, self._buffer = self._buffer[:size], self._buffer[size:]
         return piece
 
