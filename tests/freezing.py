@@ -37,7 +37,7 @@ class Freezer:
     def hang(self) -> Any:
         future = asyncio.get_running_loop().create_future()
         self._hanging.append(future)
-        future._asyncio_future_blocking = True  # type: ignore[attr-defined]  # what ``await`` tells the task
+        future._asyncio_future_blocking = True  # what ``await`` tells the task
         return future
 
 

@@ -31,7 +31,7 @@ log = logging.getLogger("watcher")
 LONGEST_SLEEP = 10.0  # seconds; the wall clock may be set while we sleep, and the watchdog wants to see us move
 LAZY_SAVE = timedelta(seconds=1)  # how far the saved cursor may lag while nothing else changes
 SAVE_RETRIES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 10.0)  # seconds; then the daemon ends, temporarily
-SLOWEST_TURN = sum(SAVE_RETRIES)  # of a disk that is full and then is not; hanging in one save is a standstill
+SLOWEST_TURN = 120.0  # seconds; a disk may be full or slow for a while, to hang in one save for longer is a standstill
 LAST_WORDS = 10.0  # seconds that the last messages get before ``--once`` ends
 
 

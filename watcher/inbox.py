@@ -79,4 +79,4 @@ def _size(event: Event | SourceEvent) -> int:
 
 
 def _mebibytes(size: int) -> str:
-    return f"{size / MEBIBYTE:.0f} MiB"
+    return f"{size / MEBIBYTE:.1f} MiB"
