@@ -1,4 +1,4 @@
-"""Is the fast matcher the plain matcher? Random logs, chunkings and pattern sets, read by both: every difference counts.
+"""Is the fast matcher the plain matcher? Random logs, chunkings and pattern sets, read by both.
 
 ``python -m benchmarks.differences --count 10000``. A triple is made from its number alone, so that one can be looked at
 again: ``--first 4711 --count 1``.
@@ -25,30 +25,38 @@ from watcher.scan import Scanner, count_lines, last_stamp, states_info
 from watcher.sources import RawLine
 
 # Pieces of words, chosen to meet, to overlap and to be mistaken for what reading invents.
-WORDS = (
-    "Repair[ Rep pair[ air air[1d] ]: ETL: ETL TL: Asset Asset[ set[1d] aggregated agg gated run: un: error err ror "
-    "feast east x9f 9f0 dead c3b deadbeef CloudCost Cost: µs é straße Kelvin ski SKI {e} a/b http:// \\d \" q\"q INF "
-    "[Info] I0228 window [ab) 2023-01-01 T00:00:00Z coverage over cover panic: (git a.b a*b $1 | ^top end$"
-).split(" ")
+WORDS = [
+    "Repair[", "Rep", "pair[", "air", "air[1d]", "]:", "ETL:", "ETL", "TL:", "Asset", "Asset[", "set[1d]",
+    "aggregated", "agg", "gated", "run:", "un:", "error", "err", "ror", "feast", "east", "x9f", "9f0", "dead",
+    "c3b", "deadbeef", "CloudCost", "Cost:", "µs", "é", "straße", "Kelvin", "ski", "SKI", "{e}", "a/b", "http://",
+    "\\d", '"', 'q"q', "INF", "[Info]", "I0228", "window", "[ab)", "2023-01-01", "T00:00:00Z", "coverage", "over",
+    "cover", "panic:", "(git", "a.b", "a*b", "$1", "|", "^top", "end$"
+]  # fmt: skip
 TIMES = ("2023-01-01T00:00:00Z", "2023-01-02T00:00:00+0000", "2023-02-30T00:00:00Z", "2023-01-03T00:00:00Z")
-STAMPS = ("2023-03-01T10:00:{:02}.5Z", "2023-03-01T10:00:{:02}.123456789Z", "2023-03-01T11:00:{:02}+01:00", "2023-13-01T00:00:{:02}Z")
+STAMPS = (
+    "2023-03-01T10:00:{:02}.5Z",
+    "2023-03-01T10:00:{:02}.123456789Z",
+    "2023-03-01T11:00:{:02}+01:00",
+    "2023-13-01T00:00:{:02}Z",
+)
 TIMEOUT = 0.5  # seconds
+ODD_BYTES = (b"\xff", b"\xc3", b"\x80", b"\xfe", b"\xcb", b"\x00", b"\\u0041")
 COLOURS = ("\x1b[0m", "\x1b[31m", "\x1b[1m\x1b[31m", "\x1b[", "\x1b")
 
 
 def profile(dice: random.Random) -> Profile:
     """A set of patterns: of random shapes, or some of a shipped profile's."""
-    if dice.random() < 0.2:  # noqa: PLR2004
+    if dice.random() < 0.2:
         shipped = _SHIPPED[dice.randrange(len(_SHIPPED))]
         chosen = tuple(dice.sample(shipped.patterns, dice.randint(1, len(shipped.patterns))))
         return Profile("shipped", "", None, (), chosen, shipped.anchors, "")
-    patterns = []
+    patterns: list[Pattern] = []
     while len(patterns) < dice.choice((1, 2, 5, 12, 80)):
         try:
             compiled = regex.compile(_regex(dice, 3), dice.choice((0, 0, 0, 0, regex.IGNORECASE)))
         except (regex.error, RecursionError):
             continue
-        levels = frozenset(dice.sample(["info", "error"], 1)) if dice.random() < 0.1 else frozenset()  # noqa: PLR2004
+        levels = frozenset(dice.sample(["info", "error"], 1)) if dice.random() < 0.1 else frozenset()
         patterns.append(Pattern(f"p{len(patterns)}", Meaning.NOTED, "", compiled, "", levels=levels))
     anchors = tuple(dice.choice(WORDS) + dice.choice(("", dice.choice(WORDS))) for _ in range(dice.randint(0, 3)))
     return Profile("random", "", None, (), tuple(patterns), tuple(each for each in anchors if each), "")
@@ -59,8 +67,8 @@ _SHIPPED = [load_profile(name) for name in shipped_profiles()]
 
 def _regex(dice: random.Random, depth: int) -> str:
     parts = [_part(dice, depth) for _ in range(dice.randint(1, 4))]
-    head = "^" if dice.random() < 0.15 else "(?i)" if dice.random() < 0.05 else ""  # noqa: PLR2004
-    return head + "".join(parts) + ("$" if dice.random() < 0.1 else "")  # noqa: PLR2004
+    head = "^" if dice.random() < 0.15 else "(?i)" if dice.random() < 0.05 else ""
+    return head + "".join(parts) + ("$" if dice.random() < 0.1 else "")
 
 
 def _part(dice: random.Random, depth: int) -> str:
@@ -71,7 +79,7 @@ def _part(dice: random.Random, depth: int) -> str:
         case 5:
             return dice.choice((r"\d+", r"\w*", ".", ".*", r"\s", "[a-f]", "[sS]", r"[^\[]+", "[.]", " "))
         case 6:
-            return rf"\[(?P<start>{TIMES[0][:4]}\S+), (?P<end>\S+)\)" if dice.random() < 0.3 else "r?"  # noqa: PLR2004
+            return rf"\[(?P<start>{TIMES[0][:4]}\S+), (?P<end>\S+)\)" if dice.random() < 0.3 else "r?"
         case 7:
             return dice.choice(("e{2}", "(?:ab){1,2}", "é", "µ", "(?:err){e<=1}", "[[:alpha:]]", "(?:x|)", r"\b"))
         case 8:
@@ -83,41 +91,43 @@ def _part(dice: random.Random, depth: int) -> str:
         case 12:
             return f"(?:{_regex(dice, depth - 1)}){dice.choice(('+', '*', '{2}', '+?', '++'))}"
         case 13:
-            return f"({'?!' if dice.random() < 0.5 else '?='}{_regex(dice, depth - 1)})"  # noqa: PLR2004
+            return f"({'?!' if dice.random() < 0.5 else '?='}{_regex(dice, depth - 1)})"
         case 14:
             return f"(?i:{_regex(dice, 0)})"
         case 15:
             return f"(?>{_regex(dice, depth - 1)})"
         case _:
-            return "|" if depth == 3 else f"(?:{_regex(dice, depth - 1)})"  # noqa: PLR2004
+            return "|" if depth == 3 else f"(?:{_regex(dice, depth - 1)})"
 
 
 def log(dice: random.Random, rules: Profile) -> bytes:
     """Some lines, in envelopes, with everything that can go wrong in them."""
     samples = [line for pattern in rules.patterns for line in pattern.samples]
-    ends = (b"\n",) if dice.random() < 0.8 else (b"\n", b"\r\n", b"\n\n")  # noqa: PLR2004
+    ends = (b"\n",) if dice.random() < 0.8 else (b"\n", b"\r\n", b"\n\n")
     count = dice.choice((0, 1, 3, 20, 60))
     style = dice.randrange(7)
-    lines = [_line(dice, samples, style if dice.random() < 0.8 else dice.randrange(7)) for _ in range(count)]  # noqa: PLR2004
+    lines = [_line(dice, samples, style if dice.random() < 0.8 else dice.randrange(7)) for _ in range(count)]
     made = b"".join(line + dice.choice(ends) for line in lines)
-    return made[: -dice.randint(1, 30)] if dice.random() < 0.2 else made  # noqa: PLR2004
+    return made[: -dice.randint(1, 30)] if dice.random() < 0.2 else made
 
 
 def _line(dice: random.Random, samples: list[str], style: int) -> bytes:
-    text = dice.choice(samples) if samples and dice.random() < 0.7 else _message(dice)  # noqa: PLR2004
-    if dice.random() < 0.005:  # noqa: PLR2004
+    text = dice.choice(samples) if samples and dice.random() < 0.7 else _message(dice)
+    if dice.random() < 0.005:
         filling = dice.choice(WORDS) * dice.choice((9_000, 20_000, 200_000))
         text = dice.choice((text + filling, filling + text))
     line = _wrapped(dice, text, style).encode("utf-8", errors="surrogatepass")
     for _ in range(dice.choice((0, 0, 0, 1, 3))):
         at = dice.randint(0, len(line))
-        odd = dice.choice((b"\xff", b"\xc3", b"\x80", b"\xfe", b"\xcb", dice.choice(COLOURS).encode(), b"\x00", b"\\u0041"))
+        odd = dice.choice(
+            (b"\xff", b"\xc3", b"\x80", b"\xfe", b"\xcb", dice.choice(COLOURS).encode(), b"\x00", b"\\u0041")
+        )
         line = line[:at] + odd + line[at + dice.choice((0, 0, 1)) :]
     return line.replace(b"\n", b" ")
 
 
 def _message(dice: random.Random) -> str:
-    window = f"[{dice.choice(TIMES)}, {dice.choice(TIMES)})" if dice.random() < 0.3 else ""  # noqa: PLR2004
+    window = f"[{dice.choice(TIMES)}, {dice.choice(TIMES)})" if dice.random() < 0.3 else ""
     return dice.choice(("", " ")).join([*(dice.choice(WORDS) for _ in range(dice.randint(0, 8))), window])
 
 
@@ -131,8 +141,8 @@ def _wrapped(dice: random.Random, text: str, style: int) -> str:
             return f"\x1b[90m{stamp}\x1b[0m \x1b[32m{level}\x1b[0m {text}"
         case 2:
             said = {"level": dice.choice(["info", "error", "Debug"]), "time": stamp, "message": text}
-            raw = json.dumps(said, ensure_ascii=dice.random() < 0.5)  # noqa: PLR2004
-            return raw.replace("/", "\\/") if dice.random() < 0.2 else _escaped(dice, raw)  # noqa: PLR2004
+            raw = json.dumps(said, ensure_ascii=dice.random() < 0.5)
+            return raw.replace("/", "\\/") if dice.random() < 0.2 else _escaped(dice, raw)
         case 3:
             return f"I0228 19:52:20.706416       1 log.go:62] [{dice.choice(['Info', 'Error'])}] {text}"
         case 4:
@@ -146,7 +156,7 @@ def _wrapped(dice: random.Random, text: str, style: int) -> str:
 def _escaped(dice: random.Random, raw: str) -> str:
     """The same JSON with a letter of the message written as an escape."""
     head, _, tail = raw.partition('"message": "')
-    if not tail or dice.random() < 0.5:  # noqa: PLR2004
+    if not tail or dice.random() < 0.5:
         return raw
     at = dice.randrange(len(tail))
     return f'{head}"message": "{tail[:at]}\\u{ord(tail[at]) & 0xFFFF:04x}{tail[at + 1 :]}'
@@ -185,7 +195,7 @@ def differences(number: int) -> list[str]:
     dice = random.Random(number)
     rules = profile(dice)
     data = log(dice, rules)
-    native = dice.random() < 0.8  # noqa: PLR2004
+    native = dice.random() < 0.8
     lines = [RawLine(line) for line in LineSplitter().feed(data)]
     plain = Matcher(rules, timeout=TIMEOUT)
     expected = plain.read_batch(lines)
@@ -195,7 +205,7 @@ def differences(number: int) -> list[str]:
     found.append(compare("batch", expected, Scanner(plain, native=native).read_batch(lines)))
     moment = datetime(2023, 5, 1, tzinfo=UTC)
     stamped = [
-        RawLine(line.text, moment + timedelta(seconds=number) if dice.random() < 0.9 else None)  # noqa: PLR2004
+        RawLine(line.text, moment + timedelta(seconds=number) if dice.random() < 0.9 else None)
         for number, line in enumerate(lines)
     ]
     found.append(compare("stamped", plain.read_batch(stamped), Scanner(plain, native=native).read_batch(stamped)))
@@ -203,7 +213,7 @@ def differences(number: int) -> list[str]:
 
 
 def compare(what: str, plain: LogRead, fast: LogRead) -> str:
-    """The first field in which two readings of a log differ; of the lines of level info, only whether there were any."""
+    """The first field in which two readings differ; of the lines of level info, only whether there were any."""
     if bool(plain.info_lines) != bool(fast.info_lines):
         return f"{what}: info_lines: {plain.info_lines} and {fast.info_lines}"
     for name in ("lines", "matched", "near_missed", "last_line_at", "facts"):
@@ -222,8 +232,8 @@ def main() -> int:
     for number in range(chosen.first, chosen.first + chosen.count):
         for difference in differences(number):
             wrong += 1
-            print(difference)  # noqa: T201
-    print(f"{chosen.count} triples of log, chunking and pattern set: {wrong} differences")  # noqa: T201
+            print(difference)
+    print(f"{chosen.count} triples of log, chunking and pattern set: {wrong} differences")
     return 1 if wrong else 0
 
 

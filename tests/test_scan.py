@@ -1,4 +1,4 @@
-"""The fast matcher says what the plain one says, of any bytes, in any pieces; and finds what is hidden from a search."""
+"""The fast matcher says what the plain one says, of any bytes, in any pieces, and finds what hides from a search."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 import regex
-from benchmarks.differences import differences, in_chunks
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.differences import differences, in_chunks
 from watcher.chunks import WholeLines
 from watcher.core.events import LogRead, Meaning
 from watcher.core.lines import LineSplitter
@@ -34,7 +34,8 @@ class Nowhere:
 
 def rules(*expressions: str, anchors: tuple[str, ...] = (), flags: int = 0) -> Profile:
     patterns = (
-        Pattern(f"p{number}", Meaning.NOTED, "", regex.compile(each, flags), "") for number, each in enumerate(expressions)
+        Pattern(f"p{number}", Meaning.NOTED, "", regex.compile(each, flags), "")
+        for number, each in enumerate(expressions)
     )
     return Profile("test", "", None, (), tuple(patterns), anchors, "")
 
@@ -50,6 +51,7 @@ def scanned(profile: Profile, log: bytes, size: int = 1 << 20) -> LogRead:
 # ---- the same as line by line ---------------------------------------------------------------------------------------
 
 
+@settings(max_examples=150, deadline=None)  # some triples are long
 @given(st.integers(0, 1 << 40))
 def test_random_logs_chunkings_and_pattern_sets_make_no_difference(number: int) -> None:
     """The triples are made from a number: `python -m benchmarks.differences` compares ten thousand of them."""
@@ -60,8 +62,7 @@ HIDDEN = {
     "plain": LINE.encode(),
     "a colour inside of a word": LINE.replace("baked", "ba\x1b[31mke\x1b[0md").encode(),
     "colours that follow each other": LINE.replace("baked", "ba\x1b[1m\x1b[31mked").encode(),
-    "an escaped letter": b'{"level":"info","message":"Bakery: b\\u0061ked 12 loaves"}\n',
-    "escaped slashes": b'{"level":"info","message":"Bakery:\\/\\u0020baked 12 loaves"}\n',
+    "an escaped letter": b'{"level":"info","message":"Bakery: ba\\u006bed 12 loaves"}\n',
     "a byte that is no UTF-8 in front": b"\xff" + LINE.encode(),
     "a byte that is no UTF-8 beside": LINE.encode().replace(b"baked", b"baked\xff"),
     "a line end of Windows": LINE.encode().replace(b"\n", b"\r\n"),
@@ -79,9 +80,9 @@ HIDDEN = {
 def test_nothing_that_stands_around_a_word_hides_it(log: bytes, size: int) -> None:
     if size == 1 and len(log) > 100_000:
         log = log[-100:]
-    profile = rules(r"(?:^|\W)baked 12", "b[a]ked", anchors=("loaves",))
-    assert scanned(profile, log, size).facts == plainly(profile, log).facts
-    assert scanned(profile, log, size).near_missed == plainly(profile, log).near_missed
+    for profile in (rules("baked"), rules("12 loaves$"), rules("never", anchors=("baked",))):
+        assert scanned(profile, log, size).facts == plainly(profile, log).facts
+        assert scanned(profile, log, size).near_missed == plainly(profile, log).near_missed
 
 
 @pytest.mark.parametrize("byte", [b"\xff", b"\xcb", b"\x80", b"\xfe"])
@@ -94,9 +95,9 @@ def test_words_that_reading_invents_are_found(byte: bytes) -> None:
 
 
 def test_marks_that_overlap_do_not_hide_each_other() -> None:
-    profile = rules("abcdef", "cdefgh", "defx", "efgh", anchors=("bcd",))
-    log = b"abcdefgh\ncdefgh\nabcdefx\nxbcdx\n"
-    assert [fact.pattern for fact in scanned(profile, log).facts] == ["p0", "p1", "p0"]
+    profile = rules("klmnop(?!qr)", "opqrs", "nopx", anchors=("lmn",))
+    log = b"klmnopqrs\nklmnop\nklmnopx\nklmnopqr\n"
+    assert [fact.pattern for fact in scanned(profile, log).facts] == ["p1", "p0", "p0"]
     assert scanned(profile, log) == plainly(profile, log)
 
 
@@ -190,10 +191,10 @@ def test_the_last_stamp_of_a_chunk(log: bytes, second: int | None) -> None:
 
 # ---- the search -----------------------------------------------------------------------------------------------------
 
-words = st.lists(st.binary(min_size=1, max_size=6).filter(lambda text: b"\n" not in text), min_size=1, max_size=80)
+bits = st.text("abc", max_size=60).map(str.encode)  # few letters, so that everything overlaps
 
 
-@given(words.map(lambda texts: list(dict.fromkeys(texts))), st.binary(max_size=300))
+@given(st.lists(st.text("abc", min_size=1, max_size=6).map(str.encode), min_size=1, max_size=80, unique=True), bits)
 def test_both_searches_find_every_text_or_what_hides_it(texts: list[bytes], buffer: bytes) -> None:
     """Where a text stands and is not reported, another was reported that may hide it."""
     may_hide = hidden(texts)
@@ -220,7 +221,7 @@ def test_whole_lines_are_those_of_the_splitter_in_any_pieces(pieces: list[bytes]
 
 
 def test_json_messages_are_found_whatever_is_escaped_in_them() -> None:
-    profile = rules(r'baked "12" a/b <loaves>')
-    said = json.dumps({"level": "info", "message": 'baked "12" a/b <loaves>'})
+    said = json.dumps({"level": "info", "message": 'baked "12" no/op <loaves>'})
     for raw in (said, said.replace("/", "\\/"), said.replace("<", "\\u003c")):
-        assert scanned(profile, raw.encode() + b"\n").matched == 1
+        for expression in ("no/op", "no/op <loaves>", '"12" no', "baked", "p <loa"):
+            assert scanned(rules(expression), raw.encode() + b"\n").matched == 1
