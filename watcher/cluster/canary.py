@@ -140,11 +140,11 @@ async def _judge_emptied(connection: Connection) -> Verdict:
     once, as long as somebody looks.
     """
     life, now = connection.life, seconds_now()
-    if life.trail.here.last is None:
+    last, emptied = life.trail.here.last, life.emptied
+    if last is None:
         return Verdict.HEARD
-    emptied = life.emptied
-    if emptied is None or now > emptied.seen + 2 * connection.setting.rhythm.probe_idle:
-        life.emptied = Emptied(now)
+    if emptied is None or emptied.last != last or now > emptied.seen + 2 * connection.setting.rhythm.probe_idle:
+        life.emptied = Emptied(last, now)
         connection.stop("the log was rotated", planned=True)
         return Verdict.DEAF
     emptied.seen = now

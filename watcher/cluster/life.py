@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from watcher.cluster.pods import Pod
 from watcher.core.events import Epoch
-from watcher.core.resume import Place, Trail
+from watcher.core.resume import Key, Place, Trail
 
 
 @dataclass(slots=True)
 class Emptied:
-    """Looks find nothing where lines had been delivered; when the last did (seconds of the loop)."""
+    """Looks find nothing where ``last`` had been delivered; ``seen``: when the last did (seconds of the loop)."""
 
+    last: Key
     seen: float
     told: bool = False
 
