@@ -269,3 +269,92 @@ def test_version_says_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> Non
     assert invoke(["version", "-o", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["profiles"] == ["kubecost-1.100", "kubecost-1.106", "kubecost-1.99", "kubecost-2"]
+
+
+def held_run() -> None:
+    """A state file whose run holds because a day was emptied."""
+    from datetime import UTC, date, datetime
+
+    from watcher import preflight
+    from watcher.cli.options import Settings
+    from watcher.core.events import (
+        Attached,
+        Booted,
+        CaughtUp,
+        Epoch,
+        Event,
+        Fact,
+        LogRead,
+        Meaning,
+        RequestAccepted,
+        TargetReady,
+    )
+    from watcher.core.orchestrator import step
+    from watcher.core.state import State
+    from watcher.core.window import Window
+    from watcher.store import Store
+
+    config, _, plan = Settings().load_plan()
+    now, epoch = datetime(2026, 3, 1, tzinfo=UTC), Epoch("u", "c")
+    start = Fact(Meaning.REPAIR_STARTED, "p", "repairing", "asset", window=plan.window, resolution="1d", id="a")
+    day = Window.of_days(date(2023, 1, 2), date(2023, 1, 2))
+    empty = Fact(Meaning.WINDOW_DONE, "p", "0 to 0", "asset", window=day, resolution="1d", rows_in=0, rows_out=0)
+    events: list[Event] = [
+        Booted(),
+        Attached(epoch, "pod"),
+        TargetReady(epoch),
+        CaughtUp(now),
+        RequestAccepted(1, "ok"),
+    ]
+    state = State.begin(plan)
+    for event in [*events, LogRead(epoch, (start, empty), 2)]:
+        state, _ = step(state, event, now, plan)
+    store = Store(config.state_path).open()
+    store.begin(preflight.identity(plan), state)
+    store.close()
+
+
+def test_a_held_run_is_steered_while_no_daemon_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Approve ends the hold and keeps its reason; what is not possible now is refused with the reason, exit 4."""
+    written("config.yaml", CONFIG)
+    held_run()
+    assert invoke(["resume"]) == 4
+    assert "not paused" in capsys.readouterr().err
+    assert invoke(["approve", "--reason", "the day had no metrics, we know"]) == 0
+    assert "running" in capsys.readouterr().out
+    assert invoke(["status", "-o", "json"]) == 0
+    asset = stage(capsys.readouterr().out, "asset")
+    assert isinstance(asset["days"], list)
+    assert asset["days"][1]["state"] == "skipped"
+    assert "the day had no metrics" in asset["days"][1]["reason"]
+    assert invoke(["pause", "--reason", "billing export is late"]) == 0
+    assert invoke(["abort"]) == 0
+    capsys.readouterr()
+    assert invoke(["run", "--once"]) == 5
+
+
+def test_retry_takes_a_stage_and_a_day(capsys: pytest.CaptureFixture[str]) -> None:
+    """The emptied day waits to be requested again; another day has no reason to."""
+    written("config.yaml", CONFIG)
+    held_run()
+    assert invoke(["retry", "--stage", "asset", "--day", "2023-01-02", "--reason", "metrics are back"]) == 0
+    capsys.readouterr()
+    assert invoke(["status", "-o", "json"]) == 0
+    days = stage(capsys.readouterr().out, "asset")["days"]
+    assert isinstance(days, list)
+    assert [day["state"] for day in days] == ["requested", "pending", "requested"]
+    assert invoke(["skip", "--stage", "nonsense"]) == 4
+
+
+def test_steering_without_a_state_file_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is created."""
+    written("config.yaml", CONFIG)
+    assert invoke(["approve"]) == 78
+    assert "watcher run" in capsys.readouterr().err
+    assert not Path("watcher.db").exists()
+
+
+def test_no_command_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr, with the exit code of a usage error."""
+    assert invoke([]) == 2
+    assert "Commands:" in capsys.readouterr().err

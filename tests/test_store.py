@@ -121,7 +121,11 @@ def wrong_state(path: Path) -> None:
     db.close()
 
 
-@pytest.mark.parametrize("spoil", [foreign, newer, damaged, nonsense, wrong_state])
+def cut_off(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("spoil", [cut_off, foreign, newer, damaged, nonsense, wrong_state])
 def test_a_file_that_is_not_usable_is_refused_and_left_as_it_was(tmp_path: Path, spoil: object) -> None:
     """Damaged, newer, or another program's: one line, exit 78, not one byte changed."""
     path = tmp_path / "w.db"

@@ -94,7 +94,7 @@ class Daemon:
 
         Raises what a save or the source raises for the operator (``WatcherError``).
         """
-        if self.once and self._is_over_at_start():
+        if self.once and is_over(self.state):
             return exit_code(self.state)
         try:
             await self._drive()
@@ -175,7 +175,7 @@ class Daemon:
         else:
             event = happened
         log.debug(">> %s", event)
-        self.state, commands = step(self.state, event, self.edges.clock(), self.plan)
+        self.state, commands = step(self.state, event, self.edges.clock(), self.plan, more=not self.inbox.is_empty)
         records = tuple(command for command in commands if isinstance(command, Record))
         if isinstance(event, LogRead) and not commands:
             self._unsaved_since = self._unsaved_since or self.edges.clock()
@@ -242,17 +242,17 @@ class Daemon:
 
     # ---- ends
 
-    def _is_over_at_start(self) -> bool:
-        """A finished run is never begun again, and what a person must decide is not waited for."""
-        hold = self.state.hold
-        decides = hold is not None and hold.kind is HoldKind.DECISION and self.state.status is RunStatus.HELD
-        return self.state.status in ENDED_RUN or decides
-
     def _rests(self) -> bool:
         return self.state.status in ENDED_RUN or self.state.status is RunStatus.HELD
 
     def _has_messages(self) -> bool:
         return any(d.sending or not d.attempts for m in self.state.outbox.messages for d in m.deliveries.values())
+
+
+def is_over(state: State) -> bool:
+    """True where ``once`` has nothing to do: the run is finished, or a person must decide, and is not waited for."""
+    decides = state.hold is not None and state.hold.kind is HoldKind.DECISION and state.status is RunStatus.HELD
+    return state.status in ENDED_RUN or decides
 
 
 def _sentence(record: Record) -> str:

@@ -16,8 +16,8 @@ from watcher import clock, preflight
 from watcher.core.commands import Record, Request
 from watcher.core.plan import Plan
 from watcher.core.state import State
-from watcher.core.view import view
-from watcher.daemon import Daemon, Edges, Save
+from watcher.core.view import exit_code, view
+from watcher.daemon import Daemon, Edges, Save, is_over
 from watcher.errors import ConfigError
 from watcher.kubecost import Endpoint, RepairRequester
 from watcher.matcher import Matcher
@@ -61,7 +61,9 @@ async def run(config: Config, profile: Profile, plan: Plan, choices: Choices, wa
     Raises RefusedError before anything was sent or written, ConfigError and StateError for what the operator must mend;
     what can be found wrong without writing is found before the state file is made.
     """
-    _refuse(config, plan, choices)
+    saved = _refuse(config, plan, choices)
+    if choices.once and saved is not None and is_over(saved.state):
+        return Outcome(exit_code(saved.state), saved.state)
     face = _Face(State.begin(plan), Pulses())
     async with AsyncExitStack() as stack:
         edges = await _edges(config, profile, choices, face.source, stack)
@@ -99,14 +101,15 @@ def requester(config: Config, profile: Profile) -> RepairRequester:
 # ---- the parts ------------------------------------------------------------------------------------------------------
 
 
-def _refuse(config: Config, plan: Plan, choices: Choices) -> None:
-    """Raise what speaks against this run, before anything is opened for writing."""
+def _refuse(config: Config, plan: Plan, choices: Choices) -> Saved | None:
+    """Raise what speaks against this run, before anything is written; the saved run to go on with, if any."""
     path = config.state_path
     saved = None if choices.new_run or not path.exists() else read(path)
     if saved is not None:
         preflight.refuse_other_run(saved, plan, str(path))
     elif not choices.force:
         preflight.refuse_recent(plan, clock.now())
+    return saved
 
 
 def _open_state(config: Config, plan: Plan, choices: Choices) -> tuple[Saved | None, Store | None]:
@@ -137,7 +140,7 @@ async def _edges(config: Config, profile: Profile, choices: Choices, pulses: Pul
     requests = requester(config, profile)
     stack.push_async_callback(requests.close)
     return Edges(
-        source=await _source(config, pulses),
+        source=await _source(config, pulses, stack),
         matcher=Scanner(Matcher(profile)),
         save=_saver(None),
         send=requests.send,
@@ -148,7 +151,7 @@ async def _edges(config: Config, profile: Profile, choices: Choices, pulses: Pul
     )
 
 
-async def _source(config: Config, pulses: Pulses) -> Source:
+async def _source(config: Config, pulses: Pulses, stack: AsyncExitStack) -> Source:
     logs = config.logs
     if logs.source == "kubernetes":
         from watcher.cluster import KubernetesSource, Rhythm
@@ -164,16 +167,24 @@ async def _source(config: Config, pulses: Pulses) -> Source:
             clock=clock.now,
             pulses=pulses,
         )
+        stack.push_async_callback(cluster.aclose)
         await cluster.open()
         return cluster
     from watcher.files import FileSource, StdinSource
 
     if logs.source == "stdin":
         return StdinSource(clock.now)
-    if logs.path is None:
-        message = f"{config.source}: logs.path: needed for source: file"
+    return FileSource(_log_file(config), clock.now)
+
+
+def _log_file(config: Config) -> Path:
+    """The file to follow; it may come later, its folder must be there."""
+    path = Path(config.logs.path or "")  # the configuration demands one
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        what = "is a folder" if path.is_dir() else "lies in a folder that does not exist"
+        message = f"{config.source}: logs.path: {path} {what}; name the file that Kubecost's log is written to"
         raise ConfigError(message)
-    return FileSource(Path(logs.path), clock.now)
+    return path
 
 
 def _withholder(requests: RepairRequester) -> Callable[[Request], str]:

@@ -78,13 +78,11 @@ class Store:
         try:
             if self.path.exists():
                 check(self.path)
+            else:
+                _create(self.path)
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             self._db.execute("pragma journal_mode=wal")
             self._db.execute("pragma synchronous=full")
-            if _scalar(self._db, "pragma user_version") == 0:
-                self._db.executescript(
-                    f"begin; {_SCHEMA} pragma application_id={APPLICATION}; pragma user_version={VERSION}; commit;"
-                )
         except sqlite3.Error as error:
             self.close()
             raise _unusable(self.path, error) from error
@@ -164,7 +162,7 @@ def read(path: Path) -> Saved | None:
     """The latest run in a state file, without lock and without writing; None where the file holds none."""
     check(path)
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        return _load(db, path) if _scalar(db, "pragma user_version") else None
+        return _load(db, path)
 
 
 def journal(path: Path, stage: str, day: str) -> list[dict[str, Any]]:
@@ -180,8 +178,22 @@ def journal(path: Path, stage: str, day: str) -> list[dict[str, Any]]:
         return [dict(row) for row in rows]
 
 
+def _create(path: Path) -> None:
+    """Make an empty state file: whole under another name, then in its place, so that a kill leaves no half of one."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+        db.executescript(
+            f"begin; {_SCHEMA} pragma application_id={APPLICATION}; pragma user_version={VERSION}; commit;"
+        )
+    fresh.replace(path)
+
+
 def check(path: Path) -> None:
-    """Raise StateError unless the file is absent-like empty, or a sound state file of this version. Writes nothing."""
+    """Raise StateError unless the file is a sound state file of this version. Writes nothing."""
+    if path.is_dir():
+        message = f"{path}: this is a folder; state.path must name a file in it"
+        raise StateError(message)
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             version = int(_scalar(db, "pragma user_version") or 0)
@@ -190,7 +202,10 @@ def check(path: Path) -> None:
             sound = " ".join(str(_scalar(db, "pragma quick_check(1)")).split())
     except sqlite3.Error as error:
         raise _unusable(path, error) from error
-    if (tables or version) and application != APPLICATION:
+    if not tables and not version:
+        message = f"{path}: the state file is empty, it was cut off; move it away, then start with --new-run"
+        raise StateError(message)
+    if application != APPLICATION:
         message = f"{path}: this is a database of another program; give another state.path"
         raise StateError(message)
     if version > VERSION:

@@ -6,6 +6,7 @@ Nothing is loaded here either, but what an error needs: two questions are answer
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,10 +17,13 @@ __all__ = ["COMMANDS", "invoke", "main", "version_text"]
 
 EX_USAGE = 2
 EX_INTERRUPTED = 130
+EX_TERMINATED = 143
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run a command and leave the process with its exit code; every error is one line on stderr."""
+    # As process 1 of a container we would not even end by it; the daemon puts a gentler way out in its place.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EX_TERMINATED))
     sys.exit(invoke(args))
 
 
@@ -45,6 +49,9 @@ def _answer(args: list[str]) -> int:
     match args:
         case ["--help" | "-h"]:
             sys.stdout.write(help_text())
+        case []:
+            sys.stderr.write(help_text())
+            return EX_USAGE
         case ["version"]:
             sys.stdout.write(version_text())
         case _:

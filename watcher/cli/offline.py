@@ -13,6 +13,7 @@ from watcher.cli import version_text
 from watcher.cli.options import Settings, WindowType, global_options
 
 if TYPE_CHECKING:
+    from watcher.config import Config
     from watcher.core.window import Window
 
 
@@ -76,7 +77,7 @@ def replay(settings: Settings, logs: tuple[str, ...], profile: str | None, windo
     from watcher.terminal import is_live, live, print_document
 
     if profile is None or window is None:
-        config = settings.load_config()
+        config = _config_for_replay(settings)
         window = window or config.window
         rules = load_profile(profile) if profile else config.load_profile()
     else:
@@ -94,6 +95,19 @@ def replay(settings: Settings, logs: tuple[str, ...], profile: str | None, windo
         click.echo(f"watcher: warning: {warning}", err=True)
     print_document(view(state, None), settings.output, grid_shown=is_live() and settings.output == "table")
     return exit_code(state)
+
+
+def _config_for_replay(settings: Settings) -> Config:
+    """What the options leave open comes from the configuration; where there is none, the options are to be given."""
+    from watcher.errors import ConfigError
+
+    try:
+        return settings.load_config()
+    except ConfigError as error:
+        if settings.config is not None or len(error.problems) > 1:
+            raise
+        message = f"{error.problems[0]}, or give both --profile and --window"
+        raise ConfigError(message) from None
 
 
 @click.command()

@@ -13,6 +13,12 @@ COMMANDS = {
     "check": ("watcher.cli.offline", "Check the configuration and every pattern file with its samples."),
     "patterns": ("watcher.cli.patterns", "Work on pattern files."),
     "status": ("watcher.cli.status", "Show the status of a running daemon or of the state file."),
+    "pause": ("watcher.cli.steer", "Send nothing more, until 'resume'."),
+    "resume": ("watcher.cli.steer", "End a pause."),
+    "retry": ("watcher.cli.steer", "Request days again that did not end well."),
+    "skip": ("watcher.cli.steer", "Leave days out."),
+    "approve": ("watcher.cli.steer", "End a hold in spite of its reason."),
+    "abort": ("watcher.cli.steer", "End the run for good."),
     "notify": ("watcher.cli.notify", "Work on notifications."),
     "version": ("watcher.cli.offline", "Show the version, Python, and the profiles shipped."),
 }

@@ -46,13 +46,18 @@ from watcher.core.window import Window
 KEPT_GAPS = 100
 
 
-def step(state: State, event: Event, now: datetime, plan: Plan) -> tuple[State, tuple[Command, ...]]:
+def step(
+    state: State, event: Event, now: datetime, plan: Plan, *, more: bool = False
+) -> tuple[State, tuple[Command, ...]]:
     """The state after ``event`` at ``now`` (aware, UTC), and the commands that follow from it, in order.
+
+    ``more``: other events have happened already and come next. Then nothing is asked for yet: they may tell that the
+    container is gone that would be asked.
 
     The caller saves the state before it carries out a command. Never raises for anything that a log, a cluster or a
     person can do; moves that are not allowed become ``Record(kind="illegal")`` and change nothing.
     """
-    turn = Turn(state, now, plan)
+    turn = Turn(state, now, plan, more=more)
     _learn(turn, event)
     _decide(turn)
     return turn.state, tuple(turn.commands)
@@ -145,7 +150,7 @@ def _learn_start(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
         return
     reason = (
         f"a repair of {fact.stage} {fact.window} was started by somebody else while {active.name} is open: "
-        f"wait until it is over, then approve"
+        f"wait until it is over, then end this hold ('watcher approve')"
     )
     turn.record("note", reason, active.name, evidence=fact.line)
     if turn.hold(HoldKind.DECISION, reason, active.name):
