@@ -33,6 +33,11 @@ class Inbox:
         self._taken = asyncio.Event()
         self._half_full = False
 
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing waits."""
+        return not self._waiting
+
     async def put(self, event: Event | SourceEvent) -> None:
         """Add an event; lines when there is room again. Nothing was added where this is cancelled."""
         size = _size(event)

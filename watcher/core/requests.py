@@ -33,7 +33,7 @@ def advance(turn: Turn) -> None:
     if all(stage.status in {StageStatus.DONE, StageStatus.SKIPPED} for stage in turn.state.stages):
         _finish_run(turn)
         return
-    if turn.plan.replay or not _may_ask(turn):
+    if turn.plan.replay or turn.more or not _may_ask(turn):
         return
     stage = next(s for s in turn.state.stages if s.status not in {StageStatus.DONE, StageStatus.SKIPPED})
     if stage.status is StageStatus.FAILED:  # another stage was retried, this one was not

@@ -20,10 +20,11 @@ from watcher.core.state import Day, Delivery, Hold, HoldKind, Message, Open, Sta
 class Turn:
     """The workspace of one call of ``step``; thrown away afterwards."""
 
-    def __init__(self, state: State, now: datetime, plan: Plan) -> None:
+    def __init__(self, state: State, now: datetime, plan: Plan, *, more: bool = False) -> None:
         self.state = state
         self.now = now
         self.plan = plan
+        self.more = more
         self.commands: list[Command] = []
         self._days: dict[str, dict[date, Day]] = {}  # copies made in this turn; only they are changed in place
 
