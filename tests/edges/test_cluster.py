@@ -141,6 +141,17 @@ async def test_a_cut_after_any_byte_loses_and_repeats_nothing(scene: Scene, kind
     assert heard.gaps == []
 
 
+async def test_streams_that_all_end_within_the_overlap_still_get_ahead(scene: Scene) -> None:
+    """Every stream is cut after 25 lines, and thirty seconds hold 60: with the whole overlap each time, none gets on."""
+    for n in range(200):
+        scene.kube.write(b"line %03d" % n, at=NOON + n * SECOND // 2)
+    scene.kube.faults.extend([Fault("clean", after=25 * 40)] * 300)
+    rhythm = replace(QUICK, backoff_first=0.0, backoff_cap=0.0, settle=0.02)
+    async with listening(scene.source(rhythm)) as heard:
+        await heard.until(lambda: len(heard.lines) >= 200)
+    assert heard.lines == [b"line %03d" % n for n in range(200)]
+
+
 async def test_random_faults_while_the_log_grows(scene: Scene) -> None:
     rng = random.Random(7)
     kinds = ["clean", "abort", "stall", "status", "inband"]

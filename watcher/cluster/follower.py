@@ -20,7 +20,7 @@ from watcher.cluster.pods import Pod
 from watcher.cluster.rhythm import Backoff
 from watcher.cluster.setting import Setting, seconds_now
 from watcher.core.lines import moment_of
-from watcher.core.resume import Resumption
+from watcher.core.resume import LEAST_MARGIN, MARGIN, Resumption
 from watcher.core.window import rfc3339
 
 MOST_REFUSALS: Final = 5
@@ -222,6 +222,11 @@ class Follower:
         if not end.planned:
             connection.life.emptied = None
             await self._teller.lost(end.cause)
+        if connection.delivered or connection.proven:
+            connection.life.margin = MARGIN
+        else:
+            # Nothing but the overlap came before the end: with as much of it every time, nothing else ever would.
+            connection.life.margin = max(LEAST_MARGIN, connection.life.margin // 4)
         if connection.delivered or seconds_now() - connection.opened > self._rhythm.backoff_cap:
             self._backoff.progress()
             return
@@ -229,7 +234,7 @@ class Follower:
 
     async def _resumption(self, life: Life) -> Resumption:
         if life.rewind is None:
-            resumption = life.trail.resume()
+            resumption = life.trail.resume(life.margin)
         else:
             resumption = life.trail.rewind(life.rewind)
             life.rewind = None

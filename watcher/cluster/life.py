@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from watcher.cluster.pods import Pod
 from watcher.core.events import Epoch
-from watcher.core.resume import Key, Place, Trail
+from watcher.core.resume import MARGIN, Key, Place, Trail
 
 
 @dataclass(slots=True)
@@ -33,6 +33,7 @@ class Life:
     ready: bool = False  # was told to be ready
     done: bool = False  # it has ended, and its log was read to the end or given up with a gap
     refusals: int = 0  # how often the kubelet had an error in place of its log, after it ended
+    margin: int = MARGIN  # the overlap to read on with, in ns; less where streams end before they are past it
     rewind: int | None = None  # the stamp to read on from, where the node's clock stepped back too far
     emptied: Emptied | None = None
     last_seen: tuple[int, bytes] | None = None  # stamp and text of the last line that came, new or not

@@ -26,6 +26,7 @@ Key = tuple[int, bytes]
 """A line: its stamp in nanoseconds and eight bytes of a hash of its text."""
 
 MARGIN: Final = 30 * SECOND  # covers a node's clock stepping back by less
+LEAST_MARGIN: Final = 2 * SECOND  # stdout and stderr are stamped apart, and out of order by less
 KEPT_FOR: Final = 600.0  # seconds after arrival
 KEPT_KEYS: Final = 100_000
 DUMPED_KEYS: Final = 12_000  # about 256 KiB of text
@@ -157,13 +158,13 @@ class Trail:
     def _places_after(self, since: Place | None) -> Iterator[Place]:
         return takewhile(lambda place: place is not since, self.here.chain())
 
-    def resume(self) -> Resumption:
-        """How to read on in the log of the same container."""
+    def resume(self, margin: int = MARGIN) -> Resumption:
+        """How to read on in the log of the same container, with an overlap of ``margin`` ns."""
         last = self.here.last
         if last is None:
             return Resumption(None, Counter(self._keys()), None)
         edge = floor_second(last[0])
-        since = max(floor_second(last[0] - MARGIN), floor_second(self._places[0].forgotten) + SECOND)
+        since = max(floor_second(last[0] - margin), floor_second(self._places[0].forgotten) + SECOND)
         ambiguous = since > edge
         return self._from(min(since, edge), ambiguous=ambiguous)
 
