@@ -158,6 +158,7 @@ MISTAKES = [
     (["run", "-f", "broken.yaml"], 78, "broken.yaml:"),
     (["run", "-f", "damaged.yaml"], 78, "damaged.db"),
     (["patterns", "test", "--profile", "bad-pattern.yaml"], 78, "bad-pattern.yaml"),
+    (["patterns", "test", "--profile", "kubecost-1.99", "no.log"], 2, "no.log"),
 ]
 
 
@@ -196,6 +197,15 @@ def test_check_reports_every_error_at_once(capsys: pytest.CaptureFixture[str]) -
     assert len(lines) >= 3
     assert all("config.yaml:" in line for line in lines)
     assert any("profile" in line and "profil" in line for line in lines)
+
+
+def test_a_stage_that_stands_twice_does_not_hide_one_that_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both are told at once."""
+    written("config.yaml", CONFIG + "stages: [asset, bogus, asset]\n")
+    assert invoke(["check"]) == 78
+    err = capsys.readouterr().err
+    assert "twice" in err
+    assert "bogus" in err
 
 
 def test_check_of_a_good_configuration(capsys: pytest.CaptureFixture[str]) -> None:

@@ -141,7 +141,10 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         problems += shape_problems(error, ConfigShape)
         problems += _further_problems(document, [place for place, _ in problems])
         raise ConfigError(*_spelled(document, problems)) from None  # pydantic's words are for programmers
-    _raise(document, [*problems, *own_problems(config)])
+    problems += own_problems(config)
+    if problems:
+        problems += _profile_problems(document, config)
+    _raise(document, problems)
     return config
 
 
@@ -171,8 +174,12 @@ def _further_problems(document: Document, wrong: list[Place]) -> Iterator[tuple[
         return
     faulty = {place[0] for place in wrong if place}
     yield from (each for each in own_problems(sound) if each[0][0] not in faulty)
-    if not profile_named:
-        return
+    if profile_named:
+        yield from _profile_problems(document, sound)
+
+
+def _profile_problems(document: Document, sound: ConfigShape) -> Iterator[tuple[Place, str]]:
+    """What is wrong with the profile, or with what the configuration wants of it."""
     from watcher.profile import load_profile  # noqa: PLC0415  see above
 
     if missing := list(_profile_missing(sound.profile, document.path)):
