@@ -25,8 +25,9 @@ class Pattern:
 
     ``stage`` is the stage whose pipeline writes the line, or ``stage_of`` maps the text of ``stage_group`` to it. Where
     that is no stage of the profile (``listed``), the line is known but says nothing here: its fact is ``noted``.
-    ``typed``: a match captures words that may turn out to be no values, so that it is none. Of each of ``required`` some text stands in every message that the pattern matches; ``literal`` is one that always
-    does, None where no such text is known.
+    ``typed``: a match captures words that may turn out to be no values, so that it is none. Of each of ``required``
+    some text stands in every message that the pattern matches; ``literal`` is one that always does, None where no such
+    text is known.
     """
 
     id: str

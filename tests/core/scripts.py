@@ -119,7 +119,7 @@ def begun(stage: str, number: int, **fields: object) -> Fact:
     return fact(Meaning.DAY_STARTED, stage, days(number), **{"resolution": "1d", **fields})
 
 
-def written(stage: str, number: int, rows: tuple[int, int] = (19, 3), **fields: Any) -> Fact:  # noqa: ANN401
+def written(stage: str, number: int, rows: tuple[int, int] = (19, 3), **fields: Any) -> Fact:
     """The set of one day was written."""
     more = {"resolution": "1d", "rows_in": rows[0], "rows_out": rows[1], "seconds": 0.5, **fields}
     return fact(Meaning.WINDOW_DONE, stage, days(number), **more)

@@ -212,7 +212,7 @@ def test_a_damaged_place_is_refused(text: str) -> None:
 def test_two_hundred_random_histories_with_rotation_in_the_gap() -> None:
     """A rotation hides the oldest lines; what is left is delivered once and a loss is noticed."""
     for seed in range(200):
-        rng = random.Random(seed)  # noqa: S311 - histories, not secrets
+        rng = random.Random(seed)
         now, lines = NOON, []
         for n in range(rng.randrange(1, 120)):
             now += rng.choice([0, 1, rng.randrange(SECOND), -rng.randrange(30_000_000)])

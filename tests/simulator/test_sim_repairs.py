@@ -53,7 +53,7 @@ async def ask(
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(2):
-        while not condition():  # noqa: ASYNC110 - the simulator has no event for everything a test waits for
+        while not condition():
             await asyncio.sleep(0.003)
 
 

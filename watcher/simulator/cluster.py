@@ -42,7 +42,7 @@ class Cluster:
     ) -> None:
         self.namespace = namespace
         self.deployment = deployment
-        self.rng = rng or random.Random(1)  # noqa: S311 - names of simulated objects
+        self.rng = rng or random.Random(1)
         self.clock = clock
         self.memory_limit = memory_limit
         self.zone_minutes = 0

@@ -53,7 +53,7 @@ class Simulation:
         hourly_hours: int = 49,
         stages: tuple[str, ...] | None = None,
     ) -> None:
-        rng = random.Random(seed)  # noqa: S311 - a simulation is to be repeatable
+        rng = random.Random(seed)
         self.scenario = scenario
         self.window = window
         self.pace = pace or Pace()

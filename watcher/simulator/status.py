@@ -19,7 +19,7 @@ REASONS = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - not an error of the simulator: the answer that a client is to get
+class Refusal(Exception):
     """Ends a request with a ``Status`` of this code."""
 
     def __init__(self, code: int, message: str, details: dict[str, Any] | None = None, *, reason: bool = True) -> None:
@@ -29,7 +29,7 @@ class Refusal(Exception):  # noqa: N818 - not an error of the simulator: the ans
 
     def response(self) -> web.Response:
         """The answer: one line of JSON, but for 406, where a real server prints it on several."""
-        indent = 2 if self.code == 406 else None  # noqa: PLR2004 - a status code
+        indent = 2 if self.code == 406 else None
         text = json.dumps(self.body, indent=indent, separators=None if indent else (",", ":"))
         return web.Response(status=self.code, body=text.encode(), content_type="application/json")
 

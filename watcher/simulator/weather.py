@@ -1,7 +1,7 @@
 """How bad everything around the daemon is in one simulated run: drawn once from the seed, over at ``calm_at``.
 
-Rates are shares of requests, streams or saves; spans are in seconds. Every kind of fault is absent in some runs, so that
-each is met alone and in every company.
+Rates are shares of requests, streams or saves; spans are in seconds. Every kind of fault is absent in some runs, so
+that each is met alone and in every company.
 """
 
 from __future__ import annotations
