@@ -41,8 +41,8 @@ ODD_LOG_ANSWERS: Final[tuple[tuple[int | None, str, float | None], ...]] = (
 IN_BAND: Final = (
     "failed to create fsnotify watcher: too many open files",
     "rpc error: code = Unavailable desc = error reading from server: EOF",
-    'failed to try resolving symlinks in path "/var/log/pods/0.log": lstat /var/log/pods/0.log: no such file or
-    directory', "unable to retrieve container logs for containerd://0123456789abcdef",
+    'failed to try resolving symlinks in path "/var/log/0.log": lstat /var/log/0.log: no such file or directory',
+    "unable to retrieve container logs for containerd://0123456789abcdef",
 )
 
 
