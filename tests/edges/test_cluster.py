@@ -142,7 +142,7 @@ async def test_a_cut_after_any_byte_loses_and_repeats_nothing(scene: Scene, kind
 
 
 async def test_streams_that_all_end_within_the_overlap_still_get_ahead(scene: Scene) -> None:
-    """Every stream is cut after 25 lines, and thirty seconds hold 60: with the whole overlap each time, none gets on."""
+    """Every stream is cut after 25 lines, and thirty seconds hold 60: with all of the overlap, none gets on."""
     for n in range(200):
         scene.kube.write(b"line %03d" % n, at=NOON + n * SECOND // 2)
     scene.kube.faults.extend([Fault("clean", after=25 * 40)] * 300)
@@ -303,7 +303,7 @@ def look_shows(scene: Scene, *answers: bytes) -> None:
 
 
 async def test_a_look_that_sees_a_piece_of_a_long_line_does_not_block_for_ever(scene: Scene) -> None:
-    """``tailLines`` counts the runtime's pieces; after a restart, too, the end of a long line is known for what it is."""
+    """``tailLines`` counts the runtime's pieces; after a restart, too, the end of a long line is known as one."""
     scene.kube.write(b"x" * 20_000 + b"the end")
     async with listening(scene.source()) as heard:
         await heard.until(lambda: len(heard.lines) == 1)
@@ -335,7 +335,7 @@ async def test_a_log_that_is_empty_where_lines_were_was_rotated(scene: Scene) ->
     scene.kube.rotate()
     async with listening(scene.source(replace(PATIENT, probe_idle=0.3)), heard.cursor) as later:
         await later.until(lambda: later.caught_up >= 1)
-        assert [type(event) for event in later.events if isinstance(event, (GapFound, CaughtUp))][0] is GapFound
+        assert next(type(event) for event in later.events if isinstance(event, (GapFound, CaughtUp))) is GapFound
     (gap,) = later.gaps
     assert "rotated" in gap
 
