@@ -25,12 +25,11 @@ TIMEOUT = 0.1  # seconds that one pattern may spend on one line
 
 
 class Match(NamedTuple):
-    """Which pattern matched, what it found, what values were read of that, whether the runtime stamped the line."""
+    """Which pattern matched, what it found, and what values were read of that, if they had to be."""
 
     pattern: Pattern
     found: regex.Match[str]
     fields: Fields | None
-    stamped_by_runtime: bool
 
 
 @dataclass(slots=True)  # not frozen: one is made for every line that is read, and that would double its price
@@ -39,15 +38,21 @@ class Reading:
 
     ``pattern`` and ``match`` are set where a pattern matched. ``near_miss`` is set where none did, although the line
     holds an anchor of the profile or a pattern matched words that are no values (an impossible date): then ``pattern``
-    is that pattern, ``match`` None and ``problem`` the reason. ``at`` is the runtime's stamp, else the program's own.
+    is that pattern, ``match`` None and ``problem`` the reason. ``stamped`` is the runtime's stamp where the source took
+    it off the line.
     """
 
     envelope: Envelope
-    at: datetime | None
+    stamped: datetime | None = None
     pattern: str | None = None
     match: Match | None = None
     near_miss: bool = False
     problem: str | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """When the line was written: the runtime's stamp, else the program's own, else None."""
+        return self.stamped or self.envelope.runtime_at or self.envelope.at
 
     @property
     def matched(self) -> bool:
@@ -59,8 +64,10 @@ class Reading:
         """What the line says; made anew at each call, for most lines that match say nothing that anybody needs."""
         if self.match is None:
             return None
-        pattern, found, fields, stamped_by_runtime = self.match
-        return pattern.fact(self.envelope, found, self.at, stamped_by_runtime=stamped_by_runtime, fields=fields)
+        pattern, found, fields = self.match
+        runtime_at = self.stamped or self.envelope.runtime_at
+        at = runtime_at or self.envelope.at
+        return pattern.fact(self.envelope, found, at, stamped_by_runtime=runtime_at is not None, fields=fields)
 
     @property
     def level(self) -> str | None:
@@ -96,8 +103,6 @@ class Matcher:
         ``patterns`` are, in their order, those that may match; None: every one of the profile.
         """
         envelope = unwrap(text_of(raw))
-        runtime_at = at or envelope.runtime_at
-        when = runtime_at or envelope.at
         message, problem, failed = envelope.message, None, None
         for pattern in self.profile.patterns if patterns is None else patterns:
             if pattern.literal is not None and pattern.literal not in message:
@@ -112,9 +117,9 @@ class Matcher:
             except FieldError as error:
                 problem, failed = str(error), failed or pattern.id
             else:
-                return Reading(envelope, when, pattern.id, Match(pattern, found, fields, runtime_at is not None))
+                return Reading(envelope, at, pattern.id, Match(pattern, found, fields))
         near = problem is not None or any(anchor in message for anchor in self.profile.anchors)
-        return Reading(envelope, when, failed, None, near, problem)
+        return Reading(envelope, at, failed, None, near, problem)
 
     def _report_timeout(self, pattern: str) -> None:
         """Count it, and tell it the first time and then ever more rarely: a flood of lines must not become two."""

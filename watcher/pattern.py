@@ -25,9 +25,11 @@ class Pattern:
 
     ``stage`` is the stage whose pipeline writes the line, or ``stage_of`` maps the text of ``stage_group`` to it. Where
     that is no stage of the profile (``listed``), the line is known but says nothing here: its fact is ``noted``.
-    ``typed``: a match captures words that may turn out to be no values, so that it is none. Of each of ``required``
-    some text stands in every message that the pattern matches; ``literal`` is one that always does, None where no such
-    text is known.
+
+    What follows from these: of each of ``required`` some text stands in every message that the pattern matches, and
+    ``literal`` always does (None: no such text is known). A match of a ``typed`` pattern captures words that may turn
+    out to be no values, so that it is none. What ``tells`` is False for could not move a repair, whatever it says: it
+    belongs to no stage and to no process.
     """
 
     id: str
@@ -45,16 +47,18 @@ class Pattern:
     required: tuple[Texts, ...] = field(init=False)
     literal: str | None = field(init=False)
     typed: bool = field(init=False)
+    tells: bool = field(init=False)
+    _names: tuple[str, ...] = field(init=False)
+    _numbers: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", required_texts(self.expression.pattern, self.expression.flags))
         object.__setattr__(self, "literal", longest_literal(self.required))
         object.__setattr__(self, "typed", not TYPED_GROUPS.isdisjoint(self.expression.groupindex))
-
-    @property
-    def tells(self) -> bool:
-        """False where nothing that such a line says could move a repair: it belongs to no stage and no process."""
-        return self.stage is not None or self.stage_group is not None or self.means is Meaning.PROCESS_STARTED
+        object.__setattr__(self, "_names", tuple(self.expression.groupindex))
+        object.__setattr__(self, "_numbers", tuple(self.expression.groupindex.values()))
+        tells = self.stage is not None or self.stage_group is not None or self.means is Meaning.PROCESS_STARTED
+        object.__setattr__(self, "tells", tells)
 
     def match(self, envelope: Envelope, timeout: float | None = None) -> regex.Match[str] | None:
         """Match the message; None where it does not. Raises ``TimeoutError`` after ``timeout`` seconds."""
@@ -64,7 +68,10 @@ class Pattern:
 
     def fields(self, found: regex.Match[str]) -> Fields:
         """The values that a match captured. Raises ``FieldError`` where a text is not what its field needs."""
-        return read_fields(found.groupdict())
+        if len(self._numbers) < 2:  # noqa: PLR2004  then ``group`` gives no tuple
+            return read_fields(found.groupdict())
+        # By number, not by name: five times as fast.
+        return read_fields(dict(zip(self._names, found.group(*self._numbers), strict=True)))
 
     def stage_in(self, found: regex.Match[str]) -> str | None:
         """The stage that the line speaks of, whether or not it is one of the profile's."""

@@ -1,8 +1,8 @@
 """A recorded log through the production path: same matcher, same core; nothing is ever sent.
 
-Time in a replay is what the lines say: the latest stamp of a line that was read, and of the last line of each chunk. It
-is never ahead of the log. A log without stamps has no time, so nothing is concluded from quiet in it; nor is anything
-from its end.
+Time in a replay is what the lines say: the latest stamp of a line that speaks of a stage, and of the last line of each
+chunk. It is never ahead of the log. A log without stamps has no time, so nothing is concluded from quiet in it; nor is
+anything from its end.
 """
 
 from __future__ import annotations
@@ -111,26 +111,27 @@ class Replay:
         stretches = whole.feed(chunk)
         for buffer, start, end in stretches:
             for reading in self._scanner.read(buffer, start, end, hits if buffer is chunk else None):
-                self._near_missed += reading.near_miss
-                self._matched += reading.matched
-                fact = self._heard(reading)
-                if fact is not None:
-                    self._count((fact,))
+                match = reading.match
+                if match is None:
+                    self._near_missed += 1
+                    continue
+                self._matched += 1
+                if match.pattern.tells:
+                    self._hear(reading)
         self._pass(next(filter(None, (last_stamp(*stretch) for stretch in reversed(stretches))), None))
         self._chunks += 1
         if self._chunks % TOLD_EVERY == 0 or self._is_due():
             self._count()
         return lines
 
-    def _heard(self, reading: Reading) -> Fact | None:
-        """The fact that may change something, once the time of its line has come."""
+    def _hear(self, reading: Reading) -> None:
+        """Let the time of a line come, and step if its fact may change something."""
+        fact = reading.fact
         self._pass(reading.at)
         if self._is_due():
             self._step(DeadlineReached())
-        if reading.match is None or not reading.match.pattern.tells:
-            return None
-        fact = reading.fact
-        return fact if fact is not None and may_change(self.state, self.plan, fact) else None
+        if fact is not None and may_change(self.state, self.plan, fact):
+            self._count((fact,))
 
     def _is_due(self) -> bool:
         return self._deadline is not None and self._deadline <= self._now

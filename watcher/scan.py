@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from operator import itemgetter
 
 from watcher.core.envelopes import INFO_OR_LOWER, Envelope, unwrap
 from watcher.core.events import Epoch, LogRead
@@ -102,33 +103,32 @@ class Scanner:
         if hits is None:
             self.tune(buffer)
             hits = self._search.find(buffer)
-        owners = self._owners
-        marked = [(at, owners[mark]) for mark, at, _ in hits]
-        odd = [(at, self._all) for at in self._odd(buffer, start, end)]
+        odd = [(-1, at, at) for at in self._odd(buffer, start, end)]
         if odd:
-            marked = sorted(marked + odd)
-        return (self._each if self._every_line else self._marked)(buffer, start, end, marked)
+            hits = sorted([*hits, *odd], key=itemgetter(1))
+        return (self._each if self._every_line else self._marked)(buffer, start, end, hits)
 
-    def _marked(self, buffer: bytes, start: int, end: int, marked: Sequence[tuple[int, int]]) -> Iterator[Span]:
-        find, rfind, known = buffer.find, buffer.rfind, self._known
-        number, count = 0, len(marked)
-        while number < count:
-            at, owners = marked[number]
-            number += 1
+    def _marked(self, buffer: bytes, start: int, end: int, hits: Sequence[Hit]) -> Iterator[Span]:
+        find, rfind, known, owners = buffer.find, buffer.rfind, self._known, self._owners
+        first = last = chosen = -1
+        for mark, at, _ in hits:
+            if at < last:  # in the same line
+                chosen |= owners[mark]
+                continue
             if at < start:
                 continue
+            if last >= 0:
+                yield first, last, known.get(chosen) or self._of(chosen)
+                last = -1
             if at >= end:
                 return
-            first = rfind(b"\n", start, at) + 1 or start
-            last = find(b"\n", at, end)
-            while number < count and marked[number][0] < last:
-                owners |= marked[number][1]
-                number += 1
-            yield first, last, known.get(owners) or self._of(owners)
+            first, last, chosen = rfind(b"\n", start, at) + 1 or start, find(b"\n", at, end), owners[mark]
+        if last >= 0:
+            yield first, last, known.get(chosen) or self._of(chosen)
 
-    def _each(self, buffer: bytes, start: int, end: int, marked: Sequence[tuple[int, int]]) -> Iterator[Span]:
+    def _each(self, buffer: bytes, start: int, end: int, hits: Sequence[Hit]) -> Iterator[Span]:
         """Every line, because of a pattern or an anchor without a mark."""
-        spans = self._marked(buffer, start, end, marked)
+        spans = self._marked(buffer, start, end, hits)
         upcoming = next(spans, None)
         first = start
         while first < end:
@@ -164,10 +164,10 @@ class Scanner:
         marks = choose_marks(self.matcher.profile, sample)
         self._chosen, self._tuned = True, bool(sample)
         self._search = Search(marks.texts, native=self._native)
-        self._owners = marks.owners
+        # The last one is for lines in which the search may have missed something: every pattern.
+        self._owners = (*marks.owners, (1 << len(self.matcher.profile.patterns)) - 1)
         self._always = marks.always
         self._every_line = marks.every_line
-        self._all = (1 << len(self.matcher.profile.patterns)) - 1
         self._known: dict[int, tuple[Pattern, ...]] = {}
         # A mark comes about where colours are taken off only if its bytes on both sides of them meet.
         self._pairs = {text[at : at + 2] for text in marks.texts for at in range(len(text) - 1)}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 TRACE, DEBUG, INFO, WARNING, ERROR, FATAL = "trace", "debug", "info", "warning", "error", "fatal"
 LEVELS = (TRACE, DEBUG, INFO, WARNING, ERROR, FATAL)
@@ -71,17 +70,51 @@ _DIGIT = frozenset("0123456789")
 _MAX_LAYERS = 8  # a line that is wrapped more often than that was made to be
 
 
-class Envelope(NamedTuple):
+class Envelope:
     """A message without its envelope, and what the envelope said.
 
     ``level`` is one of ``LEVELS``, None where none was stated. ``at`` is the stamp that the program wrote (klog writes
-    no year: None), ``runtime_at`` the container runtime's; both are aware, in UTC, cut to microseconds.
+    no year: None), ``runtime_at`` the container runtime's; both are aware, in UTC, cut to microseconds. They may be
+    given as they stand in the line: most are never asked for, and are read when they are.
     """
 
-    message: str
-    level: str | None = None
-    at: datetime | None = None
-    runtime_at: datetime | None = None
+    __slots__ = ("_at", "_runtime_at", "level", "message")
+
+    def __init__(
+        self,
+        message: str,
+        level: str | None = None,
+        at: datetime | str | None = None,
+        runtime_at: datetime | str | None = None,
+    ) -> None:
+        self.message = message
+        self.level = level
+        self._at = at
+        self._runtime_at = runtime_at
+
+    @property
+    def at(self) -> datetime | None:
+        """The program's own stamp, None where there is none or it is no time."""
+        return stamp(self._at) if isinstance(self._at, str) else self._at
+
+    @property
+    def runtime_at(self) -> datetime | None:
+        """The container runtime's stamp, None where there is none or it is no time."""
+        return stamp(self._runtime_at) if isinstance(self._runtime_at, str) else self._runtime_at
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Envelope):
+            return NotImplemented
+        return self._said() == other._said()
+
+    def __hash__(self) -> int:
+        return hash(self._said())
+
+    def __repr__(self) -> str:
+        return f"Envelope{self._said()!r}"
+
+    def _said(self) -> tuple[str, str | None, datetime | None, datetime | None]:
+        return self.message, self.level, self.at, self.runtime_at
 
 
 def unwrap(line: str) -> Envelope:
@@ -89,26 +122,27 @@ def unwrap(line: str) -> Envelope:
     if "\x1b" in line:
         line = _ANSI.sub("", line)
     line = line.rstrip(_BLANKS + _FRAME) if line[-1:] in _FRAME_CHARS else line.rstrip(_BLANKS)
-    runtime_at: datetime | None = None
+    runtime: str | None = None
     for _ in range(_MAX_LAYERS):
         first = line[:1]
         if first in _DIGIT and (stamped := _STAMPED.match(line)) is not None:
-            outer_stamp, own_stamp, level = stamped.groups()
+            outer, own, level = stamped.groups()
             line = line[stamped.end() :]
-            if level is None:
-                runtime_at = runtime_at or stamp(outer_stamp)
-                continue
-            if own_stamp is None:
-                return Envelope(line, _CODES[level], stamp(outer_stamp), runtime_at)
-            return Envelope(line, _CODES[level], stamp(own_stamp), runtime_at or stamp(outer_stamp))
-        own = _own(first, line)
-        if own is not None:
-            return own._replace(runtime_at=runtime_at) if runtime_at is not None else own
+            if level is not None and own is None:
+                return Envelope(line, _CODES[level], outer, runtime)
+            if runtime is None or stamp(runtime) is None:
+                runtime = outer
+            if level is not None:
+                return Envelope(line, _CODES[level], own, runtime)
+            continue
+        envelope = _own(first, line, runtime)
+        if envelope is not None:
+            return envelope
         prefix = _outer(first, line)
         if prefix == 0:
             break
         line = line[prefix:]
-    return Envelope(line, None, None, runtime_at)
+    return Envelope(line, None, None, runtime)
 
 
 def stamp(text: str) -> datetime | None:
@@ -122,25 +156,25 @@ def stamp(text: str) -> datetime | None:
         return None
 
 
-def _own(first: str, line: str) -> Envelope | None:
+def _own(first: str, line: str, runtime: str | None) -> Envelope | None:
     """The program's own envelope, where it has no stamp in front; None where ``line`` does not begin with one."""
     if first == "{":
-        return _from_json(line)
+        return _from_json(line, runtime)
     if first == "[":
         found = _TAGGED.match(line)
-        return Envelope(line[found.end() :], _LEVEL_OF[found["tag"].lower()]) if found is not None else None
+        return Envelope(line[found.end() :], _LEVEL_OF[found["tag"].lower()], None, runtime) if found else None
     if first in _OWN_BEGINNINGS:
         found = _CONSOLE.match(line)
         if found is not None:
-            return Envelope(line[found.end() :], _CODES[found["level"]])
+            return Envelope(line[found.end() :], _CODES[found["level"]], None, runtime)
         found = _KLOG.match(line)
         if found is not None:
             level = _LEVEL_OF[found["tag"].lower()] if found["tag"] else _KLOG_LETTER[found["letter"]]
-            return Envelope(line[found.end() :], level)
+            return Envelope(line[found.end() :], level, None, runtime)
     return None
 
 
-def _from_json(line: str) -> Envelope | None:
+def _from_json(line: str, runtime: str | None) -> Envelope | None:
     try:
         said = json.loads(line)
     except (ValueError, RecursionError):
@@ -154,7 +188,8 @@ def _from_json(line: str) -> Envelope | None:
     return Envelope(
         message.rstrip(_BLANKS),
         _LEVEL_OF.get(level.lower()) if isinstance(level, str) else None,
-        stamp(at) if isinstance(at, str) else None,
+        at if isinstance(at, str) else None,
+        runtime,
     )
 
 

@@ -70,14 +70,14 @@ def read_fields(groups: Mapping[str, str | None]) -> Fields:
     get = groups.get
     rows_in, rows_out, took = get("rows_in"), get("rows_out"), get("took")
     return Fields(
-        window=_window("window", get("start"), get("end")),
-        coverage=_window("coverage", get("cov_start"), get("cov_end")),
-        resolution=get("resolution"),
-        provider=get("provider"),
-        id=get("id"),
-        rows_in=None if rows_in is None else count(rows_in),
-        rows_out=None if rows_out is None else count(rows_out),
-        seconds=None if took is None else duration(took),
+        _window("window", get("start"), get("end")),
+        _window("coverage", get("cov_start"), get("cov_end")),
+        get("resolution"),
+        get("provider"),
+        get("id"),
+        None if rows_in is None else count(rows_in),
+        None if rows_out is None else count(rows_out),
+        None if took is None else duration(took),
     )
 
 
