@@ -1,7 +1,7 @@
 """A simulation of the whole daemon in virtual time: one seed is one run, with everything that goes wrong in it.
 
-The daemon is the real one: core, shell, follower, matcher, state file. Around it are the simulated cluster and Kubecost,
-and faults at every edge. Nothing here waits, nothing is left to chance: the same seed gives the same run, step by step.
+The daemon is the real one: core, shell, follower, matcher, state file. Around it are the simulated cluster and
+Kubecost, and faults at every edge. Nothing here waits, nothing is left to chance: the same seed gives the same run, step by step.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MATCH_SECONDS: Final = 60.0  # for one pattern on one line: a slow computer must
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of one seed. ``seconds`` and ``steps``: virtual time and steps of the loop; ``lives``: of the daemon."""
+    """What came of one seed. ``seconds`` and ``steps``: virtual time and steps of the loop; ``lives``: the daemon's."""
 
     seed: int
     status: str
@@ -67,7 +67,7 @@ def simulate(seed: int, days: int | None = None, tell: Callable[[str], None] | N
     trace = Trace(tell) if tell is not None else None
     settings = draw_settings(Random(f"{seed}/settings"), days)
     weather = draw_weather(Random(f"{seed}/weather"))
-    shm = Path("/dev/shm")
+    shm = Path("/dev/shm")  # noqa: S108  a folder of our own is made in it
     with tempfile.TemporaryDirectory(prefix="watcher-", dir=shm if shm.is_dir() else None) as folder:
         chaos = Chaos(seed, settings, weather, Path(folder) / "watcher.db", trace)
         collecting = gc.isenabled()

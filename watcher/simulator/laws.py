@@ -1,7 +1,7 @@
 """What must hold in every run, whatever goes wrong: each law has a name, and is checked all along against the truth.
 
-The truth is what the simulated Kubecost did (``ledger.py``), what its containers logged (``line_book.py``), what arrived
-at its door and what people were told; never what the daemon believes.
+The truth is what the simulated Kubecost did (``ledger.py``), what its containers logged (``line_book.py``), what
+arrived at its door and what people were told; never what the daemon believes.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ class Laws:
         self._book.forget()
 
     def ended(self, heard_until: float | None) -> None:
-        """The run is over. ``heard_until``: every line logged before must have been heard; None: nothing is demanded."""
+        """The run is over. ``heard_until``: every line logged before must have been heard; None: nothing is."""
         state = self.saved
         if state.status not in ENDED_RUN | {RunStatus.HELD}:
             self.fail("ends-with-a-reason", f"the run is still {state.status} ({state.reason})")

@@ -1,7 +1,7 @@
 """What every container truly logged, and what the daemon made its own of it: each line once, or told as a gap.
 
-A line is *taken* when the source hands it over, *kept* when a save covers it. What was taken and not kept when the daemon
-died comes again, and must.
+A line is *taken* when the source hands it over, *kept* when a save covers it. What was taken and not kept when the
+daemon died comes again, and must.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class LineBook:
 class WitnessedCluster(Cluster):
     """A cluster whose Deployment's lines are written into a book."""
 
-    def __init__(self, book: LineBook, seconds: Callable[[], float], **more: Any) -> None:
+    def __init__(self, book: LineBook, seconds: Callable[[], float], **more: Any) -> None:  # noqa: ANN401  passed on
         super().__init__(**more)
         self._book = book
         self._seconds = seconds

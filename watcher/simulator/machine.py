@@ -1,7 +1,7 @@
 """One life of the daemon, as it really is: the real shell, source, matcher and state file, on simulated edges.
 
-It may end between any two awaits: from then on nothing that it does leaves the machine, and nothing that it had not saved
-is left.
+It may end between any two awaits: from then on nothing that it does leaves the machine, and nothing that it had not
+saved is left.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Machine:
             jitter=around.rng.random,
             api=self.api,
         )
-        self._disk = SlowDisk(store, around.weather, around.rng, self._kept, lambda text: self._fault(text))
+        self._disk = SlowDisk(store, around.weather, around.rng, self._kept, self._fault)
         self._task: asyncio.Task[str] | None = None
         self._dead = False
         self._doom: tuple[str, int, int] | None = None
@@ -105,7 +105,7 @@ class Machine:
             return str(await self.daemon.run())
         except WatcherError as error:
             return f"{type(error).__name__}: {error}"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  a bug of the daemon is a finding, not our end
             if not self._dead:
                 self._laws.fail("no-bug", _innermost(error))
             return f"bug: {error}"

@@ -39,7 +39,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._alarm: Callable[[], None] = lambda: None
         numbers = count()
 
-        def numbered(_: asyncio.AbstractEventLoop, work: Any, /, **more: Any) -> Any:
+        def numbered(_: asyncio.AbstractEventLoop, work: Any, /, **more: Any) -> Any:  # noqa: ANN401  a task factory
             return _Numbered(work, next(numbers), loop=self, **more)
 
         self.set_task_factory(numbered)

@@ -124,12 +124,12 @@ class WireLog:
         if self._waiting is not None:
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
-    async def _wait(self, what: Any) -> Any:
+    async def _wait(self, what: Any) -> Any:  # noqa: ANN401  whatever is awaited
         """Wait as long as a socket would."""
         try:
             if self._broken:
                 what.close()
-                raise TimeoutError
+                raise TimeoutError  # noqa: TRY301  as a real wait would
             async with asyncio.timeout(self._patience) as self._waiting:
                 return await what
         except TimeoutError:
