@@ -13,6 +13,7 @@ from watcher.core.commands import Request
 from watcher.core.completion import SKEW, describe
 from watcher.core.messages import run_done, run_started, stage_done
 from watcher.core.moves import ENDED_RUN, UNSETTLED, DayStatus, RunStatus, StageStatus
+from watcher.core.silence import is_heard_up_to_now, withdraw_wish
 from watcher.core.state import Answer, HoldKind, Open, Stage
 from watcher.core.turn import Turn, spell
 from watcher.core.window import Window
@@ -33,14 +34,19 @@ def advance(turn: Turn) -> None:
     if all(stage.status in {StageStatus.DONE, StageStatus.SKIPPED} for stage in turn.state.stages):
         _finish_run(turn)
         return
-    if turn.plan.replay or turn.more or not _may_ask(turn):
+    if turn.plan.replay or turn.more:
+        return
+    if not _may_ask(turn):
+        withdraw_wish(turn)
         return
     stage = next(s for s in turn.state.stages if s.status not in {StageStatus.DONE, StageStatus.SKIPPED})
     if stage.status is StageStatus.FAILED:  # another stage was retried, this one was not
         _end_failed(turn, stage.name, stage.reason)
         return
     window = _next_window(turn, stage.name)
-    if window is not None:
+    if window is None:
+        withdraw_wish(turn)
+    elif is_heard_up_to_now(turn):
         _ask(turn, stage.name, window)
 
 

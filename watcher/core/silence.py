@@ -18,6 +18,7 @@ from watcher.core.state import Answer, HoldKind, Open, State
 from watcher.core.turn import Turn, spell
 
 TELL_AGAIN = timedelta(hours=12)
+FRESH = timedelta(seconds=10)  # how long ago the log may have been heard to its end when a request is made
 SECOND = timedelta(seconds=1)
 
 
@@ -26,7 +27,10 @@ def listen(turn: Turn) -> None:
     _hold_while_deaf(turn)
     if turn.state.status in ENDED_RUN or turn.state.log.blind_since is not None:
         return
-    if turn.state.log.unconfirmed_since is not None and not _has_due(turn):
+    if turn.state.log.wished_at is not None:
+        if _may_ask_again(turn):
+            _confirm(turn)
+    elif turn.state.log.unconfirmed_since is not None and not _has_due(turn):
         turn.set_log(unconfirmed_since=None)
     for plan in turn.plan.stages:
         due = _deadline(turn.state, turn.plan, plan.name)
@@ -39,6 +43,31 @@ def listen(turn: Turn) -> None:
             conclude_quiet(turn, plan.name)
         else:
             _give_up_waiting(turn, plan.name)
+
+
+def is_heard_up_to_now(turn: Turn) -> bool:
+    """True where the log was heard to its end just now; else that is found out first, and the request waits for it.
+
+    A stream that lags behind, or lines that waited for a slow disk, may have hidden that the container is gone: the
+    request would reach the next one, which nobody listens to yet.
+    """
+    log = turn.state.log
+    if log.heard_until is None:
+        return False
+    if log.heard_until >= (turn.now - FRESH if log.wished_at is None else min(log.wished_at, turn.now - FRESH)):
+        withdraw_wish(turn)
+        return True
+    if log.wished_at is None:
+        turn.set_log(wished_at=turn.now)
+        _confirm(turn)
+    return False
+
+
+def withdraw_wish(turn: Turn) -> None:
+    """Nothing waits to be asked for any more; while the run holds because it hears nothing, the wish stands."""
+    hold = turn.state.hold
+    if turn.state.log.wished_at is not None and not (hold is not None and hold.kind is HoldKind.BLIND):
+        turn.set_log(wished_at=None)
 
 
 def next_deadline(state: State, plan: Plan) -> datetime | None:
@@ -57,6 +86,8 @@ def next_deadline(state: State, plan: Plan) -> datetime | None:
             times.extend(until for until, _ in _deafness(state, plan))
         if state.log.blind_since is None:
             times.extend(_silence_times(state, plan))
+            if state.log.wished_at is not None and state.log.confirm_asked_at is not None:
+                times.append(state.log.confirm_asked_at + _ask_again(plan))
     return min(times, default=None)
 
 
@@ -100,9 +131,18 @@ def _ask_again(plan: Plan) -> timedelta:
 
 def _ask_to_confirm(turn: Turn, due: datetime) -> None:
     asked = turn.state.log.confirm_asked_at
-    if asked is None or asked < due or asked + _ask_again(turn.plan) <= turn.now:
-        turn.set_log(confirm_asked_at=turn.now, unconfirmed_since=turn.state.log.unconfirmed_since or turn.now)
-        turn.commands.append(Confirm())
+    if asked is None or asked < due or _may_ask_again(turn):
+        _confirm(turn)
+
+
+def _may_ask_again(turn: Turn) -> bool:
+    asked = turn.state.log.confirm_asked_at
+    return asked is None or asked + _ask_again(turn.plan) <= turn.now
+
+
+def _confirm(turn: Turn) -> None:
+    turn.set_log(confirm_asked_at=turn.now, unconfirmed_since=turn.state.log.unconfirmed_since or turn.now)
+    turn.commands.append(Confirm())
 
 
 def _give_up_waiting(turn: Turn, name: str) -> None:

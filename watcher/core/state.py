@@ -167,6 +167,7 @@ class Log:
 
     ``heard_until``: every line that the log held then was delivered, but for ``gaps``. ``unconfirmed_since``: since
     when we ask in vain whether that is so. ``unready_since``: since when the container takes no requests.
+    ``wished_at``: since when a request waits until it is found out whether everything was heard.
     """
 
     lines: int = 0
@@ -187,6 +188,7 @@ class Log:
     confirm_asked_at: datetime | None = None
     unconfirmed_since: datetime | None = None
     unready_since: datetime | None = None
+    wished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
