@@ -179,8 +179,10 @@ class Laws:
             if known.status in _TRUTH:
                 law, outcome = _TRUTH[known.status]
                 life = new.open.epoch.container_id if new.open is not None and new.open.epoch is not None else ""
-                if not self._at_work(self._doubled) and not any(
-                    repair.days.get(day) is outcome and repair.life == life
+                if not self._doubled and not any(
+                    # A failure of a block of days fails those of the next request too, where a person went on.
+                    (repair.days.get(day) is outcome or outcome is Outcome.FAILED in repair.days.values())
+                    and repair.life == life
                     for repair in self._ledger.repairs
                     if repair.stage == new.name
                 ):

@@ -94,6 +94,8 @@ class LineBook:
         self._loose: deque[list[Written]] = deque()  # batches that were taken, and are not kept
         self._read = 0  # how many of these the daemon has made its own
         self._loose_gaps: list[Gap] = []
+        self._loose_lives: list[str] = []
+        self._kept_lives: set[str] = set()
         self._is_followed = False
 
     def open_page(self, pod: Pod, life: Life) -> None:
@@ -111,6 +113,7 @@ class LineBook:
 
     def follow(self, container_id: str) -> None:
         """A stream of this life is open: from here on every line is to be taken."""
+        self._loose_lives.append(container_id)
         if container_id in self.pages:
             self.pages[container_id].followed = True
         if self._is_followed:
@@ -158,6 +161,8 @@ class LineBook:
         self._read = 0
         self._gaps += self._loose_gaps
         self._loose_gaps.clear()
+        self._kept_lives.update(self._loose_lives)
+        self._loose_lives.clear()
 
     def forget(self) -> None:
         """The daemon died: what was not kept was not taken."""
@@ -165,7 +170,11 @@ class LineBook:
             line.taken = False
         self._loose.clear()
         self._loose_gaps.clear()
+        self._loose_lives.clear()
         self._read = 0
+        self._is_followed = bool(self._kept_lives)
+        for container_id, page in self.pages.items():
+            page.followed = container_id in self._kept_lives
         for page in self.pages.values():
             page.due = 0
 
