@@ -1,7 +1,8 @@
 """A simulation of the whole daemon in virtual time: one seed is one run, with everything that goes wrong in it.
 
 The daemon is the real one: core, shell, follower, matcher, state file. Around it are the simulated cluster and
-Kubecost, and faults at every edge. Nothing here waits, nothing is left to chance: the same seed gives the same run, step by step.
+Kubecost, and faults at every edge. Nothing here waits, nothing is left to chance: the same seed gives the same run,
+step by step.
 """
 
 from __future__ import annotations
