@@ -20,11 +20,12 @@ Where to read on, in this order:
 ``completion``     what a line proves: when a day is done, empty, failed
 ``silence``        what silence means, and every deadline
 ``requests``       which repair is asked for next, what its answer means, what a new epoch voids
+``lost``           a request that was on its way when its container died
 ``operator``       what a person may do; ``replaying``: how a recorded log opens stages
 ``outbox``         messages: due, delivered, tried again; ``messages``: their words
 ``orchestrator``   ``step`` itself
 ``view``           the status document, the one projection that every face of the program shows
-``lines``          bytes to lines, stamps, and the cursor that resumes a log without loss or repetition
+``lines``          bytes to lines, and their stamps; ``resume``: reading on without loss or repetition
 ``envelopes``      klog, zerolog, JSON, prefixes, colours: what stands around a message
 ``facts``          what a pattern captured, as a ``Fact``
 =================  ====================================================================================================
