@@ -26,7 +26,7 @@ def _extended(text: str) -> str:
         raise ValueError(message)
     text = _ANY_CASE.sub(lambda found: "".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in found[1]), text)
     text = _GROUP.sub("(", text).replace("(?:", "(")
-    text = "".join(_translated(text))
+    text = "".join(_translated(text)).replace("\u00b5", "[^ -~]+")  # a letter of two bytes, where bytes are read
     return re.sub(r"^\^", " ", text)
 
 
