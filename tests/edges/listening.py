@@ -31,6 +31,7 @@ QUICK = Rhythm(
     stall=0.1,
     settle=0.03,
     lag=0.06,
+    give_up=0.15,
     poll=0.03,
     drain=0.04,
     backoff_first=0.005,

@@ -55,7 +55,7 @@ class Drain:
             elif intake.tail == agreed and (end := await self._look_at_end(intake)) is not None:
                 await self._finish(intake, end)
                 return
-            elif vain >= FEWEST_READINGS and seconds_now() > vain_since + self._setting.rhythm.probe_idle:
+            elif vain >= FEWEST_READINGS and seconds_now() > vain_since + self._setting.rhythm.give_up:
                 await self._finish(intake, _End(UNSURE))
                 return
             agreed = intake.tail
@@ -82,7 +82,7 @@ class Drain:
     async def _look_at_end(self, intake: Intake) -> _End | None:
         """How the log ends, where a look confirms that everything was read; None where it does not."""
         newest = await look(self._setting, self._life.pod_name, previous=self._previous)
-        if newest is None or not await self._is_its_log():
+        if newest is None or not await self._is_its_log(if_gone=newest.key is not None):
             return None
         if newest.key is not None:  # then a half line is only what a broken answer ended in
             read = self._life.trail.holds(newest.key) or is_piece(newest, self._life.last_seen)
@@ -105,7 +105,7 @@ class Drain:
         self._setting.reading.beat(self._setting.rhythm.step)
         stream = await self._setting.log(life.pod_name, *options)
         try:
-            if not await self._is_its_log():
+            if not await self._is_its_log(if_gone=resumption.anchor is not None):
                 return None
             intake = Intake(life, self._setting.teller, resumption, self._admit)
             await self._setting.teller.attached_once(life)
@@ -126,11 +126,15 @@ class Drain:
         self._setting.reading.beat(self._setting.rhythm.step)
         return data
 
-    async def _is_its_log(self) -> bool:
-        """The request named a pod and no container: ask whose log the answer is."""
+    async def _is_its_log(self, *, if_gone: bool) -> bool:
+        """The request named a pod and no container: ask whose log the answer is.
+
+        ``if_gone``: what it is when the pod is gone. Another life may have been the last one in it; a line that is
+        known tells.
+        """
         pod = await self._setting.finder.get(self._life.pod_name)
         if pod is None:
-            return True  # what the kubelet opened is still what we asked for
+            return if_gone
         if not self._previous:
             return self._life.is_served_by(pod) and not pod.running
         if not self._is_last(pod):
@@ -145,7 +149,7 @@ class Drain:
         until = seconds_now() + self._setting.rhythm.lag
         while seconds_now() < until:
             await asyncio.sleep(self._setting.rhythm.settle)
-            if not await self._is_its_log():
+            if not await self._is_its_log(if_gone=False):
                 return False
         await self._setting.teller.gap(ROTATED, self._life, first)
         return True

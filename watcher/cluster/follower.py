@@ -23,7 +23,6 @@ from watcher.core.lines import moment_of
 from watcher.core.resume import LEAST_MARGIN, MARGIN, Resumption
 from watcher.core.window import rfc3339
 
-MOST_REFUSALS: Final = 5
 CANNOT_FOLLOW: Final = "failed to create fsnotify watcher"  # the node is out of inotify instances: reading still works
 
 
@@ -119,7 +118,7 @@ class Follower:
         self._troubled_since = self._troubled_since or now
         life = self._life
         leaving = life is not None and not life.done and life.pod is not None and not life.pod.lasts
-        if life is not None and leaving and now - self._troubled_since > self._rhythm.probe_idle:
+        if life is not None and leaving and now - self._troubled_since > self._rhythm.give_up:
             await self._abandon(life, trouble.cause)
         pause = self._backoff.pause(trouble.wait)
         await self._setting.rest(min(pause, self._rhythm.settle) if leaving and trouble.wait is None else pause)
@@ -139,6 +138,7 @@ class Follower:
         old = self._life
         if old is None:
             self._life = Life.of(pod, now)
+            self._life.first = True
             return
         same_pod = old.pod_uid == pod.uid
         self._life = Life.of(pod, now, old.trail.next(old.confirmed) if same_pod else None)
@@ -162,10 +162,16 @@ class Follower:
         try:
             await drain.run()
         except Trouble as trouble:
-            life.refusals += isinstance(trouble, InBand)  # the runtime may be away for a moment
-            if trouble.status != BAD_REQUEST and life.refusals < MOST_REFUSALS:
+            refused = isinstance(trouble, InBand) and self._is_refused_for_long(life)
+            if trouble.status != BAD_REQUEST and not refused:
                 raise
             await self._teller.gap(f"the log of the container that ended is gone: {trouble.cause}", life)
+
+    def _is_refused_for_long(self, life: Life) -> bool:
+        """The kubelet has an error in place of the log. The runtime may be away for a moment, or have thrown it away."""
+        now = seconds_now()
+        life.refused_since = life.refused_since or now
+        return now > life.refused_since + self._rhythm.give_up
 
     # ---- the stream of a running container
 
@@ -178,9 +184,9 @@ class Follower:
         self._setting.reading.beat(self._rhythm.step)
         stream = await self._setting.log(life.pod_name, *options)
         try:
-            # The request named a pod, the answer may be another life's.
+            # The request named a pod, the answer may be another life's; where the pod is gone, a known line tells.
             pod = await self._finder.get(life.pod_name)
-            if pod is not None and not life.is_served_by(pod):
+            if not life.is_served_by(pod) if pod is not None else resumption.anchor is None:
                 return
             await self._teller.attached(life)
             if pod is not None:
@@ -255,7 +261,7 @@ class Follower:
         while seconds_now() < until:
             await asyncio.sleep(self._rhythm.settle)
             pod = await self._finder.get(life.pod_name)
-            if pod is not None and not life.is_served_by(pod):
+            if pod is None or not life.is_served_by(pod):
                 return False
         await self._teller.gap(ROTATED, life, first)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
@@ -25,6 +26,8 @@ KUBELET_ERRORS: Final = (
     b"context cancelled",
     b"unexpected stream type",
 )
+SLOWEST_START: Final = 60.0  # seconds from the start of a container to its first line
+_HALF_STAMP: Final = re.compile(rb"\d{1,4}(-[\dT:.Z+-]{0,31})?")  # the answer broke off in the middle of it
 _TOLD: Final = 200  # bytes of a text that is told to people
 
 Admit = Callable[[datetime], Awaitable[bool]]
@@ -63,6 +66,7 @@ class Intake:
                 if not await self._admit(moment_of(fresh[0][0][0])):
                     raise Elsewhere
                 self._admit = None
+            await self._miss_beginning(moment_of(fresh[0][0][0]))
             begun = seconds_now()
             await self._teller.lines(self._life, fresh, now)
             held_up = seconds_now() - begun
@@ -96,9 +100,14 @@ class Intake:
     def end(self) -> str | None:
         """What the kubelet said in place of more log, None where it said nothing: to be asked at the end."""
         rest = self._splitter.rest
-        if rest and not self.tail:
+        if rest and not self.tail and not _HALF_STAMP.fullmatch(rest):
             self.remark = tell(rest)
         return self.remark
+
+    async def _miss_beginning(self, first: datetime) -> None:
+        """Programs say something when they start. What does not begin with that was rotated before we came."""
+        if self._life.lacks_beginning(first, SLOWEST_START):
+            await self._teller.gap("the beginning of the container's log was rotated away", self._life, first)
 
     async def _explain(self, strays: list[bytes]) -> None:
         for text in strays:

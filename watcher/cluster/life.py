@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from watcher.cluster.pods import Pod
 from watcher.core.events import Epoch
@@ -29,10 +30,11 @@ class Life:
     trail: Trail = field(default_factory=Trail)
     pod: Pod | None = None
     confirmed: float = 0.0  # when the API last said that its log is the one served (seconds of the loop)
+    first: bool = False  # of the run: nothing was asked of it before, so its beginning may be gone
     noted: bool = False  # a cursor in this life was handed out
     ready: bool = False  # was told to be ready
     done: bool = False  # it has ended, and its log was read to the end or given up with a gap
-    refusals: int = 0  # how often the kubelet had an error in place of its log, after it ended
+    refused_since: float | None = None  # since when the kubelet has an error in place of its log, after it ended
     margin: int = MARGIN  # the overlap to read on with, in ns; less where streams end before they are past it
     rewind: int | None = None  # the stamp to read on from, where the node's clock stepped back too far
     emptied: Emptied | None = None
@@ -47,6 +49,12 @@ class Life:
     def epoch(self) -> Epoch:
         """Its name in the words of the core."""
         return Epoch(self.pod_uid, self.container_id)
+
+    def lacks_beginning(self, first: datetime, slack: float) -> bool:
+        """Whether the first line that came of it is too late to be the first that it logged; ``slack``: seconds."""
+        started = self.pod.started if self.pod is not None else None
+        unread = self.trail.here.last is None and not self.first
+        return unread and started is not None and (first - started).total_seconds() > slack
 
     def is_served_by(self, pod: Pod) -> bool:
         """Whether the log that the API serves for this pod is this life's."""

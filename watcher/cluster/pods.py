@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 ENDED_PHASES: Final = frozenset({"Failed", "Succeeded"})
@@ -48,6 +49,7 @@ class Pod:
     death: Death | None  # of the life that is served, where it has ended
     last_death: Death | None  # of the life before the running one
     memory_limit: str | None
+    started: datetime | None = None  # when the running container did
 
     @property
     def lasts(self) -> bool:
@@ -89,6 +91,7 @@ def read_pod(raw: dict[str, Any], container: str) -> Pod:
         death=death,
         last_death=last_death,
         memory_limit=_memory_limit(spec, container),
+        started=_moment(_part(state, "running").get("startedAt")),
     )
 
 
@@ -115,6 +118,14 @@ def _death(raw: dict[str, Any] | None, own_id: str) -> Death | None:
     code = raw.get("exitCode")
     identity = str(raw.get("containerID") or own_id)
     return Death(identity, str(raw.get("reason") or ""), int(code) if code is not None else None)
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(text or ""))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def _memory_limit(spec: dict[str, Any], container: str) -> str | None:

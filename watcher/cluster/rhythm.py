@@ -19,6 +19,7 @@ class Rhythm:
     settle: float = 1.0  # silence that is long enough to call a stream idle
     poll: float = 5.0  # between two looks at the pod
     lag: float = 10.0  # how far the API's picture of a pod may lag behind the kubelet
+    give_up: float = 30.0  # how long the rest of a log is tried for that may be gone, while the next one waits
     drain: float = 2.0  # between two readings of a dead container's log, the kubelet may still be flushing
     lifetime: float = 1800.0  # ± 20 %: planned reconnects, so that the way back is walked all day
     lapse: float = 5.0  # standstill of ours until a stream is reopened: a kubelet that cannot write skips whole files
@@ -52,6 +53,7 @@ class Rhythm:
             settle=min(whole.settle, patience / 10),
             poll=min(whole.poll, patience / 4),
             lag=min(whole.lag, max(1.0, patience / 4)),
+            give_up=min(whole.give_up, max(2.0, patience / 4)),
             drain=min(whole.drain, patience / 4),
             backoff_cap=min(whole.backoff_cap, max(1.0, patience / 2)),
         )

@@ -81,6 +81,7 @@ class Teller:
     async def gap(self, cause: str, life: Life | None = None, end: datetime | None = None) -> None:
         """A stretch after the last delivered line is missing, up to now where ``end`` is not known better."""
         last = life.trail.here.last if life is not None else None
-        start = moment_of(last[0]) if last is not None else None
+        begun = life.pod.started if life is not None and life.pod is not None else None
+        start = moment_of(last[0]) if last is not None else begun
         pod = life.pod_name if life is not None else None
         await self._emit(GapFound(Gap(start, end or self.clock(), cause, pod, self._container)))
