@@ -155,10 +155,11 @@ class Laws:
 
     # ---- states -----------------------------------------------------------------------------------------------------
 
-    def kept(self, state: State, records: tuple[Record, ...]) -> None:
+    def kept(self, state: State, cursor: str | None, records: tuple[Record, ...]) -> None:
         """A state is on the disk."""
         before, self.saved = self.saved, state
-        self._book.keep()
+        known = state.log.epoch if cursor is not None else None
+        self._book.keep(known.container_id if known is not None else None)
         for record in records:
             if record.kind == "illegal" and not record.text.startswith(tuple(Move)):
                 self.fail("no-illegal-move", f"{record.stage} {record.day} {record.text}")

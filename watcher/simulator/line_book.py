@@ -94,7 +94,6 @@ class LineBook:
         self._loose: deque[list[Written]] = deque()  # batches that were taken, and are not kept
         self._read = 0  # how many of these the daemon has made its own
         self._loose_gaps: list[Gap] = []
-        self._loose_lives: list[str] = []
         self._kept_lives: set[str] = set()
         self._is_followed = False
 
@@ -113,7 +112,6 @@ class LineBook:
 
     def follow(self, container_id: str) -> None:
         """A stream of this life is open: from here on every line is to be taken."""
-        self._loose_lives.append(container_id)
         if container_id in self.pages:
             self.pages[container_id].followed = True
         if self._is_followed:
@@ -124,6 +122,17 @@ class LineBook:
                 return
             for line in page.lines:
                 line.whole = False
+
+    def has_lasted(self, life: Life, seconds: float, now: float) -> bool:
+        """Whether the oldest line that can be had of this life is so old."""
+        records = life.log.open().take(1)
+        page = self.pages.get(life.container_id)
+        first = (
+            next((line for line in page.lines if line.stamp == moment_of(records[0].stamp)), None)
+            if page and records
+            else None
+        )
+        return first is not None and first.at + seconds <= now
 
     def miss(self, gap: Gap) -> None:
         """The daemon tells a gap."""
@@ -154,15 +163,15 @@ class LineBook:
         """The daemon takes the next batch out of its queue."""
         self._read += 1
 
-    def keep(self) -> None:
-        """A save covers everything that was read."""
+    def keep(self, epoch: str | None) -> None:
+        """A save covers everything that was read; ``epoch``: the container of which it knows."""
         for _ in range(self._read):
             self._loose.popleft()
         self._read = 0
         self._gaps += self._loose_gaps
         self._loose_gaps.clear()
-        self._kept_lives.update(self._loose_lives)
-        self._loose_lives.clear()
+        if epoch is not None:
+            self._kept_lives.add(epoch)
 
     def forget(self) -> None:
         """The daemon died: what was not kept was not taken."""
@@ -170,7 +179,6 @@ class LineBook:
             line.taken = False
         self._loose.clear()
         self._loose_gaps.clear()
-        self._loose_lives.clear()
         self._read = 0
         self._is_followed = bool(self._kept_lives)
         for container_id, page in self.pages.items():

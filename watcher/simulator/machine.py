@@ -177,10 +177,10 @@ class Machine:
         self._come_nearer("save")
         await self._disk.save(state, cursor, records)
 
-    def _kept(self, state: State, _: str | None, records: tuple[Record, ...]) -> None:
+    def _kept(self, state: State, cursor: str | None, records: tuple[Record, ...]) -> None:
         for record in records:
             self._around.note("journal", tell_command(record))
-        self._laws.kept(state, records)
+        self._laws.kept(state, cursor, records)
 
     async def _send(self, request: Request) -> Event:
         self._check_power()

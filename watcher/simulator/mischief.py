@@ -12,7 +12,7 @@ from watcher.simulator.line_book import LineBook, WitnessedCluster
 from watcher.simulator.objects import COST_MODEL, Container, Death
 from watcher.simulator.weather import Weather
 
-FILLING: Final = 45.0  # seconds that a file lasts at least; a kubelet rotates it when it is big
+FILLING: Final = 45.0  # seconds from a file's first line to its rotation, at least: it has to become big
 MINUTE: Final = 60.0
 DEATHS: Final = (Death("Error", 2), Death("OOMKilled", 137), Death("Completed", 0))
 LAST_WORDS: Final = b"fatal error: out of mem"
@@ -72,7 +72,6 @@ class Mischief:
         self._weather = weather
         self._rng = rng
         self._note = note
-        self._rotated: dict[str, float] = {}
 
     async def run(self) -> None:
         """Until it gets calm."""
@@ -98,9 +97,7 @@ class Mischief:
     def _rotate(self) -> None:
         pods = [pod for pod in self._cluster.own_pods() if pod.cost_model.life is not None]
         life = self._rng.choice(pods).cost_model.life if pods else None
-        now = asyncio.get_running_loop().time()
-        if life is not None and now >= self._rotated.get(life.container_id, 0.0) + FILLING and life.log.open().take(1):
-            self._rotated[life.container_id] = now
+        if life is not None and self._book.has_lasted(life, FILLING, asyncio.get_running_loop().time()):
             stuck = self._rng.random() < self._weather.stuck
             self._note(f"log of {life.container_id[-8:]} rotated{', followers stay behind' if stuck else ''}")
             self._book.rotate(life)
