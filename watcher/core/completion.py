@@ -63,15 +63,18 @@ def conclude_quiet(turn: Turn, name: str) -> None:
 
 
 def rests_by_quiet(state: State, plan: Plan, name: str) -> bool:
-    """True when quiet may end the open request: allowed by the profile, and every day covered by every provider."""
+    """True when quiet may end the open request: allowed by the profile, and every day covered by every provider.
+
+    Not where a stretch of the log is missing since the request: a failure may have been told in it.
+    """
     stage, rules = state.stage(name), plan.stage(name)
     days = stage.unsettled()
-    if rules.rules.least is not Evidence.QUIET or not days or stage.open is None or stage.open.failing:
+    held = stage.open
+    if rules.rules.least is not Evidence.QUIET or not days or held is None or held.failing or not held.gapless:
         return False
     keys = known_providers(state, plan, name)
     return all(
-        _suffices(keys, stage.days[day].covered | stage.days[day].proven)
-        and _has_hours(rules, stage.open, stage.days[day])
+        _suffices(keys, stage.days[day].covered | stage.days[day].proven) and _has_hours(rules, held, stage.days[day])
         for day in days
     )
 
@@ -135,8 +138,12 @@ def is_of_request(held: Open, wanted: Epoch | None, fact: Fact, epoch: Epoch | N
 
 
 def note_early(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
-    """Count a line of an open request that is live and yet stamped before it: the node's clock lags behind ours."""
-    if turn.state.log.blind_since is not None or fact.window is None or not turn.state.has(fact.stage):
+    """Count a line of an open request that is live and yet stamped before it: the node's clock lags behind ours.
+
+    A start line counts even while the log is caught up with: what came before the request comes no second time.
+    """
+    live = turn.state.log.blind_since is None or fact.meaning is Meaning.REPAIR_STARTED
+    if not live or fact.window is None or not turn.state.has(fact.stage):
         return
     stage = turn.stage(fact.stage or "")
     held = stage.open

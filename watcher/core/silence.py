@@ -170,7 +170,7 @@ def _give_up_waiting(turn: Turn, name: str) -> None:
 
 def _never_arrived(turn: Turn, name: str, held: Open) -> bool:
     speaks = turn.state.log.info_lines > held.info_lines
-    silent = not held.active and not held.again and held.gapless and speaks
+    silent = not held.active and not held.early and not held.again and held.gapless and speaks
     return silent and held.answer is Answer.UNCLEAR and turn.rules(name).rules.prints_start
 
 
