@@ -33,9 +33,7 @@ def measure(folder: Path, size: int, count: int, tell: Callable[[str], None]) ->
             tell(f"files, density {density:.1%}: {', '.join(contestants)}")
             series = rounds(count, contestants)
             rows += [_row(density, each, series) for each in series.values()]
-            rows += [
-                {"density": density, "name": peer.name, "missing": True} for peer in PEERS if not peer.installed
-            ]
+            rows += [{"density": density, "name": peer.name, "missing": True} for peer in PEERS if not peer.installed]
     return rows
 
 

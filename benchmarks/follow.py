@@ -24,6 +24,7 @@ from benchmarks.loggen import generate
 from benchmarks.running import Series, ratio, rounds
 from benchmarks.serving import PLACE, Serving, serving, write_kubeconfig
 from benchmarks.translate import extended
+from watcher import clock
 from watcher.profile import load_profile
 from watcher.sources import LinesRead, SourceEvent
 
@@ -37,12 +38,7 @@ def throughput(folder: Path, size: int, count: int, tell: Callable[[str], None])
     lines = generate(log, size, 0.001)
     rows = []
     for framing, a_line_each in (("32 KiB chunks", False), ("a chunk for each line", True)):
-        contestants: dict[str, Callable[[Series], float]] = {
-            "watcher run": lambda _, each=a_line_each: size / _daemon(folder, log, lines, a_line_each=each),
-            "aiohttp, thrown away": lambda _, each=a_line_each: size / _thrown_away(log, a_line_each=each),
-        }
-        for name, command in _pipelines(folder).items():
-            contestants[name] = lambda _, each=a_line_each, run=command: size / _piped(log, run, a_line_each=each)
+        contestants = _contestants(folder, log, lines, size, a_line_each=a_line_each)
         tell(f"follow, {framing}: {', '.join(contestants)}")
         series = rounds(count, contestants)
         ours = series["watcher run"]
@@ -69,6 +65,24 @@ def _pipelines(folder: Path) -> dict[str, str]:
         "curl | grep -E": f"curl -sN {{address}}/raw | {grep}",
     }
     return known if shutil.which("curl") else {}
+
+
+def _contestants(
+    folder: Path, log: Path, lines: int, size: int, *, a_line_each: bool
+) -> dict[str, Callable[[Series], float]]:
+    """Who reads the stream, in bytes a second."""
+
+    def ours(_: Series) -> float:
+        return size / _daemon(folder, log, lines, a_line_each=a_line_each)
+
+    def thrown_away(_: Series) -> float:
+        return size / _thrown_away(log, a_line_each=a_line_each)
+
+    def pipeline(command: str) -> Callable[[Series], float]:
+        return lambda _: size / _piped(log, command, a_line_each=a_line_each)
+
+    pipelines = {name: pipeline(command) for name, command in _pipelines(folder).items()}
+    return {"watcher run": ours, "aiohttp, thrown away": thrown_away, **pipelines}
 
 
 def _piped(log: Path, command: str, *, a_line_each: bool) -> float:
@@ -158,7 +172,7 @@ def _status(port: int, child: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 
 def latency(folder: Path, lines: int, count: int, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """From the server's write of a line, one every 5 ms, to the fact in our program, or the line behind the pipeline."""
+    """From the server's write of a line, one every 5 ms, to the fact in our program, or the line behind a pipeline."""
     rows = []
     for noise in (0, 20):
         tell(f"latency, {lines} lines, {noise} lines of noise before each")
@@ -191,7 +205,13 @@ async def _facts(folder: Path, lines: int, noise: int) -> list[float]:
 
     with serving(paced=lines, noise=noise) as server:
         kubeconfig = write_kubeconfig(folder / "kubeconfig", server.address)
-        source = KubernetesSource(**PLACE, kubeconfig=kubeconfig, clock=lambda: datetime.now(UTC))  # noqa: DTZ005, TID251
+        source = KubernetesSource(
+            namespace=PLACE["namespace"],
+            deployment=PLACE["deployment"],
+            container=PLACE["container"],
+            kubeconfig=kubeconfig,
+            clock=clock.now,
+        )
         await source.open()
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(source.follow(emit, None))
@@ -227,6 +247,3 @@ def _quantiles(microseconds: list[float]) -> dict[str, float]:
         return {}
     cuts = statistics.quantiles(microseconds, n=100)
     return {"p50_us": round(cuts[49]), "p99_us": round(cuts[98]), "count": len(microseconds)}
-
-
-

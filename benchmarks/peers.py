@@ -52,7 +52,14 @@ def _lnav(log: Path, folder: Path, patterns: Sequence[str]) -> list[str]:
 
 def _sec(log: Path, folder: Path, patterns: Sequence[str]) -> list[str]:
     rules = [f"type=Single\nptype=RegExp\npattern={each}\ndesc=hit\naction=none\n" for each in patterns]
-    return ["sec", f"--conf={_written(folder, 'sec', rules)}", f"--input={log}", "--notail", "--quiet", "--log=/dev/null"]
+    return [
+        "sec",
+        f"--conf={_written(folder, 'sec', rules)}",
+        f"--input={log}",
+        "--notail",
+        "--quiet",
+        "--log=/dev/null",
+    ]
 
 
 def _swatchdog(log: Path, folder: Path, patterns: Sequence[str]) -> list[str]:

@@ -41,7 +41,9 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     _, status, used = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - begun
     child.returncode = os.waitstatus_to_exitcode(status)
-    return Run(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss, child.returncode, output.decode(errors="replace"))
+    return Run(
+        seconds, used.ru_utime + used.ru_stime, used.ru_maxrss, child.returncode, output.decode(errors="replace")
+    )
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """A server of logs that costs next to nothing itself: what is to be sent lies ready in memory, framing and all.
 
-It is a Kubernetes API with one pod, a Kubecost, and a plain address for curl (``/raw``). Started as a program of its own;
-it prints its port, then, for every stream, when it began to send (seconds of the system's monotonic clock).
+It is a Kubernetes API with one pod, a Kubecost, and a plain address for curl (``/raw``). Started as a program of its
+own; it prints its port, then, for every stream, when it began to send (seconds of the system's monotonic clock).
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ class Server:
             self._say(f"INF ETL: Asset[1d]: ETLStore.Repair[abcde]: repairing {', '.join(words)}")
             time.sleep(0.02)
             self._evidence.append(time.monotonic())
-            self._say(f"INF ETL: Asset[1d]: AggregatedStore.Run[abcde]: run: aggregated {window} from 40 to 7 in 91.5µs")
+            done = f"AggregatedStore.Run[abcde]: run: aggregated {window} from 40 to 7 in 91.5µs"
+            self._say(f"INF ETL: Asset[1d]: {done}")
 
     def _say(self, text: str) -> None:
         if self._log is not None:
@@ -145,7 +146,7 @@ class Server:
 
 def stamped(text: str) -> bytes:
     """A line as the container runtime would stamp it now."""
-    now = time.time_ns()  # noqa: TID251  this is the runtime
+    now = time.time_ns()
     moment = datetime.fromtimestamp(now // 10**9, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{now % 10**9:09}Z {text}\n".encode()
 
