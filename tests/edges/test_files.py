@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.edges.listening import clock, listening, numbered
 from watcher.core.events import Attached, CaughtUp, StreamLost
 from watcher.files import FileSource, StdinSource
 from watcher.files.rotation import FileCursor, rotated
+from watcher.files.standard_input import READER_THREAD
 from watcher.sources import LinesRead
 
 POLL = 0.02
@@ -237,28 +239,48 @@ def test_what_belongs_to_a_log_and_in_which_order(log: Path) -> None:
 # ---- standard input
 
 
+class Pipe:
+    """A pipe whose ends are closed once each: a number that is closed twice may be somebody else's by then."""
+
+    def __init__(self) -> None:
+        self.reader, self._writer = os.pipe()
+        self._open = True
+
+    def write(self, text: bytes) -> None:
+        os.write(self._writer, text)
+
+    def end(self) -> None:
+        if self._open:
+            self._open = False
+            os.close(self._writer)
+
+    def close(self) -> None:
+        """Close it when nobody reads it any more: a thread left behind would read the next pipe of this number."""
+        self.end()
+        for thread in threading.enumerate():
+            if thread.name == READER_THREAD:
+                thread.join(5)
+                assert not thread.is_alive()
+        os.close(self.reader)
+
+
 @pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        try:
-            os.close(end)
-        except OSError:
-            continue
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    pipe.close()
 
 
-async def test_standard_input_is_read_live_to_its_end(pipe: tuple[int, int]) -> None:
-    reader, writer = pipe
-    following = StdinSource(clock, reader, idle=0.05)
+async def test_standard_input_is_read_live_to_its_end(pipe: Pipe) -> None:
+    following = StdinSource(clock, pipe.reader, idle=0.05)
     async with listening(following) as heard:
-        os.write(writer, b"one\ntw")
+        pipe.write(b"one\ntw")
         await heard.until(lambda: heard.caught_up == 1)
         assert heard.lines == [b"one"]
         await following.confirm()
         await heard.until(lambda: heard.caught_up == 2)
-        os.write(writer, b"o\nlast")
-        os.close(writer)
+        pipe.write(b"o\nlast")
+        pipe.end()
         await heard.until(lambda: heard.losses == ["the input ended"])
         await asyncio.sleep(0.1)
     assert heard.lines == [b"one", b"two"]
@@ -267,25 +289,23 @@ async def test_standard_input_is_read_live_to_its_end(pipe: tuple[int, int]) -> 
     assert heard.gaps == []
 
 
-async def test_an_input_that_ended_before_it_was_caught_up_never_is(pipe: tuple[int, int]) -> None:
+async def test_an_input_that_ended_before_it_was_caught_up_never_is(pipe: Pipe) -> None:
     """Nobody would hear what a request leads to."""
-    reader, writer = pipe
-    async with listening(StdinSource(clock, reader)) as heard:
-        os.write(writer, b"one\n")
-        os.close(writer)
+    async with listening(StdinSource(clock, pipe.reader)) as heard:
+        pipe.write(b"one\n")
+        pipe.end()
         await heard.until(lambda: heard.losses == ["the input ended"])
     assert heard.lines == [b"one"]
     assert heard.caught_up == 0
 
 
-async def test_a_busy_input_is_caught_up_although_it_never_rests(pipe: tuple[int, int]) -> None:
+async def test_a_busy_input_is_caught_up_although_it_never_rests(pipe: Pipe) -> None:
     """Ten lines a second are a living log, not a backlog."""
-    reader, writer = pipe
-    async with listening(StdinSource(clock, reader, idle=0.25)) as heard:
+    async with listening(StdinSource(clock, pipe.reader, idle=0.25)) as heard:
 
         async def write() -> None:
             while True:
-                os.write(writer, b"a line\n")
+                pipe.write(b"a line\n")
                 await asyncio.sleep(0.05)
 
         async with asyncio.TaskGroup() as tasks:
@@ -294,12 +314,11 @@ async def test_a_busy_input_is_caught_up_although_it_never_rests(pipe: tuple[int
             writing.cancel()
 
 
-async def test_standard_input_cannot_be_resumed(pipe: tuple[int, int]) -> None:
-    reader, writer = pipe
-    async with listening(StdinSource(clock, reader, idle=0.05), '{"source": "stdin"}') as heard:
-        os.write(writer, b"".join(b"line %d\n" % n for n in range(5000)))
+async def test_standard_input_cannot_be_resumed(pipe: Pipe) -> None:
+    async with listening(StdinSource(clock, pipe.reader, idle=0.05), '{"source": "stdin"}') as heard:
+        pipe.write(b"".join(b"line %d\n" % n for n in range(5000)))
         await heard.until(lambda: len(heard.lines) == 5000)
-        os.close(writer)
+        pipe.end()
         await heard.until(lambda: bool(heard.losses))
     assert heard.lines == numbered(0, 5000)
     assert len(heard.gaps) == 1

@@ -18,6 +18,7 @@ CHUNK: Final = 64 * 1024
 PACE_OVER: Final = 1.0  # seconds
 LIVE_PACE: Final = 256 * 1024  # bytes a second; logs of living programs are far slower, pipes far faster
 AHEAD: Final = 16  # chunks read before they are taken
+READER_THREAD: Final = "standard input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +117,4 @@ class StdinSource:
                 except RuntimeError:
                     return  # the loop is closed, and so are we
 
-        threading.Thread(target=read, name="standard input", daemon=True).start()
+        threading.Thread(target=read, name=READER_THREAD, daemon=True).start()
