@@ -6,8 +6,10 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from random import Random
+from typing import Any
 
 from watcher.cluster import KubernetesSource, Rhythm
+from watcher.cluster.api import LogStream, Query
 from watcher.core.commands import Notify, Record, Request
 from watcher.core.events import Event, LogRead, NotificationSent, RequestAccepted
 from watcher.core.plan import Destination, Evidence, Patience, Plan, StagePlan, StageRules
@@ -39,6 +41,20 @@ def clock() -> datetime:
     return BEGIN + timedelta(seconds=asyncio.get_running_loop().time())
 
 
+class CountingApi(WireApi):
+    """Counts what it is asked."""
+
+    asked = 0
+
+    async def get(self, path: str, query: Query = ()) -> dict[str, Any]:
+        self.asked += 1
+        return await super().get(path, query)
+
+    async def log(self, namespace: str, pod: str, query: Query) -> LogStream:
+        self.asked += 1
+        return await super().log(namespace, pod, query)
+
+
 @dataclass
 class VirtualCluster:
     """One pod that runs and logs what the test lets it, and all that a daemon needs to follow it."""
@@ -60,7 +76,7 @@ class VirtualCluster:
         self.cluster.set_ready(self.pod)
         self.faults: list[str] = []
         self.network = Network(self.cluster, self.weather, Random(1), self.faults.append)
-        self.api = WireApi(self.network, self.rhythm)
+        self.api = CountingApi(self.network, self.rhythm)
         self.pulses = Pulses()
         self.source = KubernetesSource(
             namespace=self.cluster.namespace,
@@ -72,6 +88,11 @@ class VirtualCluster:
             api=self.api,
             pulses=self.pulses,
         )
+
+    @property
+    def asked(self) -> int:
+        """How many requests the API got."""
+        return self.api.asked
 
     @property
     def life(self) -> Life:

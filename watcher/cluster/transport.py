@@ -33,6 +33,7 @@ OK: Final = 200
 NO_CONTENT: Final = 204
 UNAUTHORIZED: Final = 401
 REDIRECTS: Final = 300
+UNANSWERED: Final = 3  # requests in a row, after which the configuration is read again
 
 _BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError, ConfigException)
 _LONGEST_ERROR: Final = 64 * 1024
@@ -96,6 +97,8 @@ class ClusterApi:
         self._rhythm = rhythm
         self._client: _Client | None = None
         self._stale = False
+        self._unanswered = 0  # requests in a row
+        self._connecting: asyncio.Future[Any] | None = None
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
@@ -105,6 +108,12 @@ class ClusterApi:
     async def close(self) -> None:
         """Give up all connections but open streams; those keep theirs until they are closed."""
         client, self._client, self._stale = self._client, None, False
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            if not connecting.cancelled() and connecting.exception() is None:
+                await connecting.result().close()
         if client is not None:
             await client.retire()
 
@@ -168,25 +177,45 @@ class ClusterApi:
         try:
             async with asyncio.timeout(self._rhythm.answer):
                 client = await self._usable()
-                return await client.send(path, query, limits)
+                answer = await client.send(path, query, limits)
         except ConfigError as error:
             raise Trouble(str(error)) from error
         except _BROKEN as error:
-            # A certificate that is not taken may have been renewed on our disk, or the CA was.
-            self._stale = self._stale or isinstance(error, (ssl.SSLError, aiohttp.ClientSSLError))
+            self._unanswered += 1
+            # Our certificate or the CA may have been renewed on our disk, or the server may have moved.
+            self._stale = self._stale or _is_about_tls(error) or self._unanswered % UNANSWERED == 0
             raise Trouble(f"GET {path}: {_say(error)}") from error
+        self._unanswered = 0
+        return answer
 
     async def _usable(self) -> _Client:
         async with self._lock:
             if self._client is None or self._stale:
-                old, self._client = self._client, _Client(await self._connect())
+                old, self._client = self._client, _Client(await self._connected())
                 self._stale = False
                 if old is not None:
                     await old.retire()
             return self._client
 
+    async def _connected(self) -> ApiClient:
+        """A client with fresh credentials. A plugin that takes long is not begun again with every request."""
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._connect())
+        connecting = self._connecting
+        try:
+            return await asyncio.shield(connecting)
+        finally:
+            if connecting.done():
+                self._connecting = None
+
     async def _connect(self) -> ApiClient:
-        configuration = await login.load(self._kubeconfig, self._context)
+        try:
+            async with asyncio.timeout(self._rhythm.request):
+                configuration = await login.load(self._kubeconfig, self._context)
+        except TimeoutError as error:
+            raise ConfigError(
+                f"no credentials within {self._rhythm.request:g} s; run the exec plugin by hand"
+            ) from error
         try:
             api = ApiClient(configuration)
         except OSError as error:  # includes ssl.SSLError
@@ -235,6 +264,11 @@ def _socket(address: tuple[Any, ...], rhythm: Rhythm = _DEFAULT) -> socket.socke
         if hasattr(socket, name):  # not every system has all of them
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return made
+
+
+def _is_about_tls(error: BaseException) -> bool:
+    """A refused client certificate comes as an alert after the handshake, in the clothes of a broken connection."""
+    return isinstance(error, (ssl.SSLError, aiohttp.ClientSSLError)) or "SSL" in str(error)
 
 
 def _message(body: bytes) -> str:
