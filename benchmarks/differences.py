@@ -16,13 +16,14 @@ from datetime import UTC, datetime, timedelta
 import regex
 
 from watcher.chunks import WholeLines
+from watcher.core.blocks import Block, count_lines
 from watcher.core.events import LogRead, Meaning
-from watcher.core.lines import LineSplitter
+from watcher.core.lines import LineSplitter, split_stamp
 from watcher.matcher import Matcher
 from watcher.pattern import Pattern
 from watcher.profile import Profile, load_profile, shipped_profiles
-from watcher.scan import Scanner, count_lines, last_stamp, states_info
-from watcher.sources import RawLine
+from watcher.scan import Scanner, last_stamp, states_info
+from watcher.sources import BlockLines, LinesRead, RawLine
 
 # Pieces of words, chosen to meet, to overlap and to be mistaken for what reading invents.
 WORDS = [
@@ -209,7 +210,29 @@ def differences(number: int) -> list[str]:
         for number, line in enumerate(lines)
     ]
     found.append(compare("stamped", plain.read_batch(stamped), Scanner(plain, native=native).read_batch(stamped)))
+    if lines:
+        block = BlockLines(in_a_block(dice, [line.text for line in lines]))
+        fast = Scanner(plain, native=native).read_lines(LinesRead(None, block, Nowhere()))
+        found.append(compare("block", plain.read_batch(block), fast))
     return [f"triple {number}, {each}" for each in found if each]
+
+
+class Nowhere:
+    """A cursor that nobody reads."""
+
+    def dump(self) -> str:
+        """Nothing."""
+        return ""
+
+
+def in_a_block(dice: random.Random, lines: list[bytes]) -> Block:
+    """The lines behind stamps of the container runtime, in one piece."""
+    zone = dice.choice(("Z", "Z", "+01:00"))
+    stamped = [f"2023-05-01T08:{number // 60:02}:{number % 60:02}.5{zone} ".encode() for number in range(len(lines))]
+    texts = [line[: 1 << 20] for line in lines]
+    ends = [split_stamp(stamped[at] + texts[at]) for at in (0, -1)]
+    data = b"".join(stamp + text + b"\n" for stamp, text in zip(stamped, texts, strict=True))
+    return Block(data, len(lines), ends[0][0] or 0, (ends[1][0] or 0, ends[1][1]))
 
 
 def compare(what: str, plain: LogRead, fast: LogRead) -> str:

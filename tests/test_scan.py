@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from benchmarks.differences import differences, in_chunks
 from watcher.chunks import WholeLines
+from watcher.core.blocks import count_lines
 from watcher.core.events import LogRead, Meaning
 from watcher.core.lines import LineSplitter
 from watcher.marks import choose_marks, unmarked_patterns
 from watcher.matcher import Matcher
 from watcher.pattern import Pattern
 from watcher.profile import Profile, load_profile, shipped_profiles
-from watcher.scan import GOOD_SAMPLE, Scanner, count_lines, last_stamp, states_info
+from watcher.scan import GOOD_SAMPLE, Scanner, last_stamp, states_info
 from watcher.search import Search, hidden
 from watcher.sources import LinesRead, RawLine
 

@@ -25,6 +25,17 @@ class WholeLines:
         """The unterminated tail: what came after the last newline, at most ``cap`` bytes of it."""
         return bytes(self._rest)
 
+    def join(self, chunk: bytes) -> bytes:
+        """The whole lines that ``chunk`` completes in one piece, each with its newline; copied."""
+        last = chunk.rfind(b"\n") + 1
+        if not last:
+            self._keep(chunk)
+            return b""
+        whole = bytes(self._rest) + chunk[:last] if self._rest else chunk[:last]
+        self._rest.clear()
+        self._keep(chunk[last:])
+        return whole
+
     def feed(self, chunk: bytes) -> list[Stretch]:
         """The stretches that ``chunk`` completes, in order."""
         first = chunk.find(b"\n") + 1

@@ -13,7 +13,7 @@ from collections import deque
 from typing import Final
 
 from watcher.core.events import Event
-from watcher.sources import LinesRead, SourceEvent
+from watcher.sources import BlockLines, LinesRead, SourceEvent
 
 log = logging.getLogger("watcher")
 
@@ -80,7 +80,11 @@ class Inbox:
 
 
 def _size(event: Event | SourceEvent) -> int:
-    return sum(len(line.text) + LINE for line in event.lines) if isinstance(event, LinesRead) else 0
+    if not isinstance(event, LinesRead):
+        return 0
+    if isinstance(event.lines, BlockLines):
+        return len(event.lines.block.data) + LINE
+    return sum(len(line.text) + LINE for line in event.lines)
 
 
 def _mebibytes(size: int) -> str:

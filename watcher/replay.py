@@ -16,6 +16,7 @@ from itertools import islice
 
 from watcher.ahead import Ahead
 from watcher.chunks import WholeLines
+from watcher.core.blocks import count_lines
 from watcher.core.events import CaughtUp, DeadlineReached, Event, Fact, LogRead
 from watcher.core.orchestrator import step
 from watcher.core.plan import Plan
@@ -25,7 +26,7 @@ from watcher.core.state import State
 from watcher.errors import WatcherError
 from watcher.matcher import Matcher, Reading
 from watcher.recorded import Recorded
-from watcher.scan import Scanner, count_lines, last_stamp
+from watcher.scan import Scanner, last_stamp
 from watcher.search import Hit
 
 SNIFFED = 64 * 1024

@@ -15,13 +15,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from operator import itemgetter
 
+from watcher.core.blocks import Block
 from watcher.core.envelopes import INFO_OR_LOWER, Envelope, unwrap
 from watcher.core.events import Epoch, LogRead
+from watcher.core.lines import moment_of, split_stamp
 from watcher.marks import choose_marks
 from watcher.matcher import MAX_MATCHED, Matcher, Reading, text_of
 from watcher.pattern import Pattern
 from watcher.search import Hit, Search
-from watcher.sources import LinesRead, RawLine
+from watcher.sources import BlockLines, LinesRead, RawLine
 
 GOOD_SAMPLE = 16 << 10  # bytes of a log that say which marks are rare in it
 
@@ -77,7 +79,25 @@ class Scanner:
 
     def read_lines(self, read: LinesRead) -> LogRead:
         """Read lines in order of arrival: their facts, and the counts that go with them (``info_lines``: 1 for any)."""
+        if isinstance(read.lines, BlockLines):
+            return self._read_block(read.lines.block, read.epoch)
         return self.read_batch(read.lines, read.epoch)
+
+    def _read_block(self, block: Block, epoch: Epoch | None) -> LogRead:
+        """As ``read_batch``, of lines that still bear the runtime's stamps."""
+        data = block.data
+        facts, near_missed = [], 0
+        for first, last, patterns in self._spans(data, 0, len(data)):
+            ns, text = split_stamp(data[first:last])
+            if ns is None:
+                continue
+            reading = self.matcher.read(text, moment_of(ns), patterns)
+            near_missed += reading.near_miss
+            if (fact := reading.fact) is not None:
+                facts.append(fact)
+        info_lines = int(states_info(data, 0, len(data), stamped=True))
+        at = moment_of(block.last[0])
+        return LogRead(epoch, tuple(facts), block.count, len(facts), near_missed, info_lines, at)
 
     def read_batch(self, lines: Sequence[RawLine], epoch: Epoch | None = None) -> LogRead:
         """Read lines of one epoch's log in order of arrival: their facts, and the counts that go with them."""
@@ -189,16 +209,11 @@ def _escapes(buffer: bytes, start: int, end: int) -> Iterator[int]:
 # ---- what is asked of whole chunks ----------------------------------------------------------------------------------
 
 
-def count_lines(buffer: bytes) -> int:
-    """How many newlines there are. Deleting them is the fastest way to count them: it is done from one to the next."""
-    return len(buffer) - len(buffer.replace(b"\n", b""))
-
-
-def states_info(buffer: bytes, start: int, end: int) -> bool:
-    """Whether any line of ``buffer[start:end]`` states level info or lower."""
+def states_info(buffer: bytes, start: int, end: int, *, stamped: bool = False) -> bool:
+    """Whether any line of ``buffer[start:end]`` states level info or lower; ``stamped``: behind the runtime's stamp."""
     at = start
     while at < end and (found := _MAY_BE_INFO.search(buffer, at, end)) is not None:
-        envelope, at = _around(buffer, start, end, found.start())
+        envelope, at = _around(buffer, start, end, found.start(), stamped=stamped)
         if envelope.level in INFO_OR_LOWER:
             return True
     return False
@@ -224,11 +239,12 @@ def last_stamp(buffer: bytes, start: int, end: int) -> datetime | None:
     return None
 
 
-def _around(buffer: bytes, start: int, end: int, at: int) -> tuple[Envelope, int]:
+def _around(buffer: bytes, start: int, end: int, at: int, *, stamped: bool = False) -> tuple[Envelope, int]:
     """The envelope of the line that holds place ``at``, and where the next line begins."""
     first = buffer.rfind(b"\n", start, at) + 1 or start
     last = buffer.find(b"\n", at, end)
-    return unwrap(text_of(buffer[first : min(last, first + MAX_MATCHED)])), last + 1
+    line = buffer[first:last]
+    return unwrap(text_of(split_stamp(line)[1] if stamped else line)), last + 1
 
 
 def _last_of_batch(lines: Iterable[RawLine]) -> datetime | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, overload
 
+from watcher.core.blocks import Block
 from watcher.core.events import Epoch, StreamEvent
+from watcher.core.lines import moment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,26 @@ class RawLine:
 
     text: bytes
     at: datetime | None = None
+
+
+class BlockLines(Sequence[RawLine]):
+    """The lines of a block. Who can, reads its bytes at once: the lines one by one cost a hundred times as much."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+
+    def __len__(self) -> int:
+        return self.block.count
+
+    def __iter__(self) -> Iterator[RawLine]:
+        return (RawLine(text, moment_of(ns)) for ns, text in self.block.lines())
+
+    @overload
+    def __getitem__(self, index: int) -> RawLine: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[RawLine]: ...
+    def __getitem__(self, index: int | slice) -> RawLine | Sequence[RawLine]:
+        return tuple(self)[index]
 
 
 class Cursor(Protocol):
@@ -31,7 +53,7 @@ class LinesRead:
     """Complete lines, each delivered exactly once, in order of arrival, and the cursor behind the last of them."""
 
     epoch: Epoch | None
-    lines: tuple[RawLine, ...]
+    lines: Sequence[RawLine]
     cursor: Cursor
 
 

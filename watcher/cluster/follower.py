@@ -168,7 +168,7 @@ class Follower:
             await self._teller.gap(f"the log of the container that ended is gone: {trouble.cause}", life)
 
     def _is_refused_for_long(self, life: Life) -> bool:
-        """The kubelet has an error in place of the log: the runtime is away for a moment, or has thrown it away."""
+        """The kubelet has an error in place of the log: the runtime is away for a moment, or threw the log away."""
         now = seconds_now()
         life.refused_since = life.refused_since or now
         return now > life.refused_since + self._rhythm.give_up

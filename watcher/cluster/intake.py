@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from typing import Final
 
+from watcher.chunks import WholeLines
 from watcher.cluster.life import Life
 from watcher.cluster.setting import seconds_now
 from watcher.cluster.telling import Teller
-from watcher.core.lines import LineSplitter, moment_of, split_stamp
+from watcher.core.blocks import Block, Key
+from watcher.core.lines import LONGEST_LINE, moment_of, split_stamp
 from watcher.core.resume import Resumption, Sieve
 
 # With what the kubelet's own errors begin; it writes them into the body of an answer that is a 200 already.
@@ -48,7 +50,7 @@ class Intake:
         self._life = life
         self._teller = teller
         self._admit: Admit | None = admit
-        self._splitter = LineSplitter()
+        self._whole = WholeLines()
         self._sieve = Sieve(resumption)
         self._strays_told = False
         self.delivered = 0
@@ -60,22 +62,39 @@ class Intake:
         Returns how many seconds there was no room for them.
         """
         held_up = 0.0
-        fresh = self._sieve.sift(self._splitter.feed(data))
-        if fresh:
-            if not self._sieve.anchored and self._admit is not None:
-                if not await self._admit(moment_of(fresh[0][0][0])):
-                    raise Elsewhere
-                self._admit = None
-            await self._miss_beginning(moment_of(fresh[0][0][0]))
-            begun = seconds_now()
-            await self._teller.lines(self._life, fresh, now)
-            held_up = seconds_now() - begun
-            self.delivered += len(fresh)
+        for whole in _pieces(self._whole.join(data)):
+            held_up += await self._take_lines(whole, now)
         self._life.last_seen = self._sieve.last_seen or self._life.last_seen
         if self._sieve.strays:
             await self._explain(self._sieve.strays)
             self._sieve.strays = []
         return held_up
+
+    async def _take_lines(self, whole: bytes, now: float) -> float:
+        first, fresh = self._sift(whole)
+        if first is None:
+            return 0.0
+        if not self._sieve.anchored and self._admit is not None:
+            if not await self._admit(moment_of(first)):
+                raise Elsewhere
+            self._admit = None
+        await self._miss_beginning(moment_of(first))
+        begun = seconds_now()
+        await self._teller.lines(self._life, fresh, now)
+        self.delivered += fresh.count if isinstance(fresh, Block) else len(fresh)
+        return seconds_now() - begun
+
+    def _sift(self, whole: bytes) -> tuple[int | None, Block | list[tuple[Key, bytes]]]:
+        """The new ones among whole lines, and the stamp of the first; None where there is none.
+
+        While everything is new they stay in one piece.
+        """
+        block = Block.of(whole) if self._sieve.is_open else None
+        if block is not None:
+            self._sieve.let_through(block)
+            return block.first, block
+        fresh = self._sieve.sift(line[:LONGEST_LINE] for line in whole.split(b"\n")[:-1])
+        return (fresh[0][0][0] if fresh else None), fresh
 
     @property
     def anchored(self) -> bool:
@@ -85,12 +104,12 @@ class Intake:
     @property
     def rest(self) -> bytes:
         """What came after the last newline."""
-        return self._splitter.rest
+        return self._whole.rest
 
     @property
     def tail(self) -> bytes:
         """The half line that the answer ended in; empty where there is none."""
-        rest = self._splitter.rest
+        rest = self._whole.rest
         return rest if split_stamp(rest)[0] is not None else b""
 
     async def take_tail(self, now: float) -> None:
@@ -99,7 +118,7 @@ class Intake:
 
     def end(self) -> str | None:
         """What the kubelet said in place of more log, None where it said nothing: to be asked at the end."""
-        rest = self._splitter.rest
+        rest = self._whole.rest
         if rest and not self.tail and not _HALF_STAMP.fullmatch(rest):
             self.remark = tell(rest)
         return self.remark
@@ -116,6 +135,16 @@ class Intake:
             elif not self._strays_told:
                 self._strays_told = True
                 await self._teller.gap(f"a text without the runtime's stamp stood in the log: {tell(text)}", self._life)
+
+
+def _pieces(whole: bytes) -> Iterator[bytes]:
+    """Whole lines in pieces that a block can be made of, where their lengths allow it."""
+    at = 0
+    while len(whole) - at > LONGEST_LINE and (end := whole.rfind(b"\n", at, at + LONGEST_LINE) + 1):
+        yield whole[at:end]
+        at = end
+    if at < len(whole):
+        yield whole[at:]
 
 
 def is_kubelet_error(text: bytes) -> bool:

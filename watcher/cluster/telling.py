@@ -7,11 +7,11 @@ from datetime import datetime
 
 from watcher.cluster.life import Life
 from watcher.cluster.pods import Pod
+from watcher.core.blocks import Block, Key
 from watcher.core.events import Attached, CaughtUp, EpochChanged, Gap, GapFound, StreamLost, TargetReady
 from watcher.core.lines import moment_of
-from watcher.core.resume import Key
 from watcher.pulse import Pulses
-from watcher.sources import Emit, LinesRead, RawLine
+from watcher.sources import BlockLines, Emit, LinesRead, RawLine
 
 
 class Teller:
@@ -50,13 +50,17 @@ class Teller:
             self._lost = cause
             await self._emit(StreamLost(cause))
 
-    async def lines(self, life: Life, fresh: Sequence[tuple[Key, bytes]], now: float) -> None:
+    async def lines(self, life: Life, fresh: Sequence[tuple[Key, bytes]] | Block, now: float) -> None:
         """Deliver new lines. They count as delivered when this returns, and not when it is cancelled.
 
         It may take long: when the daemon has no room for them.
         """
-        place = life.trail.after([key for key, _ in fresh], now)
-        lines = tuple(RawLine(text, moment_of(key[0])) for key, text in fresh)
+        lines: Sequence[RawLine]
+        if isinstance(fresh, Block):
+            place, lines = life.trail.after(fresh, now), BlockLines(fresh)
+        else:
+            place = life.trail.after([key for key, _ in fresh], now)
+            lines = tuple(RawLine(text, moment_of(key[0])) for key, text in fresh)
         with self._pulses.held_up():
             await self._emit(LinesRead(life.epoch, lines, life.cursor(place)))
         life.trail.move_to(place)

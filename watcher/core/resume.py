@@ -16,14 +16,13 @@ import struct
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import takewhile
 from typing import Final
 
+from watcher.core.blocks import Block, Key, key_of
 from watcher.core.lines import SECOND, floor_second, split_stamp
 
-Key = tuple[int, bytes]
-"""A line: its stamp in nanoseconds and eight bytes of a hash of its text."""
+__all__ = ["Block", "Key", "Place", "Resumption", "Sieve", "Trail", "key_of"]
 
 MARGIN: Final = 30 * SECOND  # covers a node's clock stepping back by less
 LEAST_MARGIN: Final = 2 * SECOND  # stdout and stderr are stamped apart, and out of order by less
@@ -36,24 +35,34 @@ _KEY: Final = struct.Struct(">q8s")
 _NEVER: Final = -(2**62)  # earlier than any stamp
 
 
-def key_of(ns: int, text: bytes) -> Key:
-    """The key of a line."""
-    return ns, blake2b(text, digest_size=8).digest()
-
-
 class Place:
     """Behind a batch of delivered lines. Immutable, but that the oldest places are cut off as time goes by."""
 
-    __slots__ = ("arrived", "before", "forgotten", "keys", "last", "top")
+    __slots__ = ("_batch", "arrived", "before", "count", "forgotten", "last", "top")
 
-    def __init__(self, keys: tuple[Key, ...], arrived: float, before: Place | None, forgotten: int = _NEVER) -> None:
-        self.keys = keys
+    def __init__(
+        self, batch: tuple[Key, ...] | Block, arrived: float, before: Place | None, forgotten: int = _NEVER
+    ) -> None:
+        self._batch = batch
         self.arrived = arrived
         self.before = before
-        self.last: Key | None = keys[-1] if keys else before.last if before else None
         # the highest stamp ever delivered before this batch: what is known when everything before it is forgotten
         self.forgotten: int = forgotten if before is None else before.top
-        self.top: int = max(self.forgotten, max((ns for ns, _ in keys), default=_NEVER))
+        self.last: Key | None
+        if isinstance(batch, Block):
+            self.count = batch.count
+            self.last = key_of(*batch.last)
+            top = batch.bound
+        else:
+            self.count = len(batch)
+            self.last = batch[-1] if batch else before.last if before else None
+            top = max((ns for ns, _ in batch), default=_NEVER)
+        self.top: int = max(self.forgotten, top)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys of the batch, in order of arrival."""
+        return self._batch.keys if isinstance(self._batch, Block) else self._batch
 
     def chain(self) -> Iterator[Place]:
         """This place and those before it that are still remembered, newest first."""
@@ -120,7 +129,7 @@ class Trail:
     def __init__(self, start: Place | None = None) -> None:
         self.here = start or Place((), 0.0, None)
         self._places: deque[Place] = deque([self.here])
-        self._count = len(self.here.keys)
+        self._count = self.here.count
 
     @classmethod
     def load(cls, text: str, now: float) -> Trail:
@@ -136,17 +145,17 @@ class Trail:
             raise ValueError(f"not a place in a log: form {form!r}, expected {_FORM!r}")
         return cls(start)
 
-    def after(self, keys: Iterable[Key], now: float) -> Place:
+    def after(self, batch: Iterable[Key] | Block, now: float) -> Place:
         """The place behind these lines too; nothing is noted yet. ``now``: seconds of a clock that never steps back."""
-        return Place(tuple(keys), now, self.here)
+        return Place(batch if isinstance(batch, Block) else tuple(batch), now, self.here)
 
     def move_to(self, place: Place) -> None:
         """Note that the lines before ``place``, which ``after`` gave, were delivered."""
         self.here = place
         self._places.append(place)
-        self._count += len(place.keys)
+        self._count += place.count
         while len(self._places) > 1 and (self._count > KEPT_KEYS or self._places[0].arrived < place.arrived - KEPT_FOR):
-            self._count -= len(self._places.popleft().keys)
+            self._count -= self._places.popleft().count
             self._places[0].before = None
 
     def holds(self, key: Key, since: Place | None = None) -> bool:
@@ -200,16 +209,26 @@ class Sieve:
     lies before ``since`` (delivered, under its own stamp); anywhere else it is collected in ``strays``.
     """
 
-    __slots__ = ("_fresh", "_resumption", "_seen", "anchored", "last_seen", "skipped", "strays")
+    __slots__ = ("_fresh", "_left", "_resumption", "_seen", "anchored", "last_seen", "skipped", "strays")
 
     def __init__(self, resumption: Resumption) -> None:
         self._resumption = resumption
         self._seen = resumption.seen.copy()
+        self._left = resumption.seen.total()
         self._fresh = resumption.since is not None
         self.anchored = resumption.anchor is None
         self.skipped = 0
         self.strays: list[bytes] = []
         self.last_seen: tuple[int, bytes] | None = None  # stamp and text of the last line that came, new or not
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everything that was delivered before has come back: every line that comes now is new."""
+        return self.anchored and not self._left and not self._fresh
+
+    def let_through(self, block: Block) -> None:
+        """Note that these lines came, while the sieve is open."""
+        self.last_seen = block.last
 
     def sift(self, lines: Iterable[bytes]) -> list[tuple[Key, bytes]]:
         """The new ones among ``lines``, with their keys and without their stamps, in order of arrival.
@@ -231,6 +250,7 @@ class Sieve:
             self.last_seen = ns, text
             if seen and seen.get(key, 0) > 0:
                 seen[key] -= 1
+                self._left -= 1
                 self.skipped += 1
                 self.anchored = self.anchored or key == anchor
             elif not self.anchored and since is not None and ns < since:
