@@ -2,11 +2,16 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: all simulate test check fix lock image
+SEEDS ?= 1000
+
+.PHONY: all simulate soak test check fix lock image
 all: check test
 
 simulate test check fix lock:
 	$(PYTHON) dev.py $@ $(ARGS)
+
+soak:
+	$(PYTHON) dev.py soak $(SEEDS) $(ARGS)
 
 image:
 	docker build --tag kubecost-repair-watcher:local .

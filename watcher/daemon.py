@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, assert_never
+from typing import Protocol, assert_never
 
 from watcher.core.commands import Command, Confirm, Notify, Record, Request
 from watcher.core.events import Booted, DeadlineReached, Event, LogRead, RequestWithheld
@@ -216,20 +216,20 @@ class Daemon:
                 level = logging.WARNING if command.kind == "illegal" else logging.INFO
                 log.log(level, "%s", _sentence(command), extra={"record": command})
             case Request():
-                self._do(tasks, f"request {command.request}", self._request(command))
+                self._do(tasks, f"request {command.request}", lambda: self._request(command))
             case Notify():
-                self._do(tasks, f"notify {command.message} {command.destination}", self._notify(command))
+                self._do(tasks, f"notify {command.message} {command.destination}", lambda: self._notify(command))
             case Confirm():
-                self._do(tasks, "confirm", self.edges.source.confirm())
+                self._do(tasks, "confirm", self.edges.source.confirm)
             case _:
                 assert_never(command)
 
-    def _do(self, tasks: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _do(self, tasks: asyncio.TaskGroup, name: str, work: Callable[[], Awaitable[None]]) -> None:
         tasks.create_task(self._watched(name.partition(" ")[0], work), name=f"do: {name}")
 
-    async def _watched(self, kind: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _watched(self, kind: str, work: Callable[[], Awaitable[None]]) -> None:
         with self.pulses.expect(f"a {kind}", self.edges.longest):
-            await work
+            await work()  # made only here: a task that is cancelled before it began leaves nothing behind
 
     async def _request(self, command: Request) -> None:
         if self.edges.withhold is not None:

@@ -20,33 +20,48 @@ if TYPE_CHECKING:
     from watcher.simulator import Scenario, Simulation
 
 FIRST_DAY = date(2023, 1, 1)
+DAYS = 3
 
 
 @click.command()
 @click.option("--scenario", default="happy", show_default=True, help="What happens in it; see --list.")
 @click.option("--list", "listed", is_flag=True, help="List the scenarios.")
-@click.option("--days", type=click.IntRange(1, 400), default=3, show_default=True, help="Days in the window.")
+@click.option("--days", type=click.IntRange(1, 400), help="Days in the window.  [default: 3, or as the seed wants it]")
 @click.option("--seed", type=int, default=1, show_default=True, help="For everything that is random in it.")
 @click.option("--speed", type=click.FloatRange(0.01, 100), default=1.0, show_default=True, help="How fast time goes.")
 @click.option("--serve", is_flag=True, help="Only serve; print a kubeconfig and a configuration for 'watcher run'.")
+@click.option("--chaos", is_flag=True, help="No scenario and no sockets: replay one seed of the soak in virtual time.")
 @global_options
-@click.pass_obj
-def simulate(
-    settings: Settings, *, scenario: str, listed: bool, days: int, seed: int, speed: float, serve: bool
+@click.pass_context
+def simulate(  # noqa: PLR0913 - one for each option
+    context: click.Context,
+    *,
+    scenario: str,
+    listed: bool,
+    days: int | None,
+    seed: int,
+    speed: float,
+    serve: bool,
+    chaos: bool,
 ) -> int:
     """Drive a whole run against an embedded Kubecost: the quick start without a cluster.
 
     Ends with the run's exit code, and says what Kubecost saw and whether the run claimed anything that is not true.
+    With --chaos: prints all that happens and the digest of it, and ends with 1 where a law does not hold.
     """
     from watcher.core.window import Window
     from watcher.simulator import SCENARIOS, Pace, Simulation
 
+    settings: Settings = context.obj
     if listed:
         _list(settings, SCENARIOS)
         return 0
+    if chaos:
+        _refuse_beside_chaos(context)
+        return _replay(settings, seed, days)
     if scenario not in SCENARIOS:
         raise click.BadParameter(f"{scenario!r} is none of {', '.join(SCENARIOS)}.", param_hint="'--scenario'")
-    window = Window.of_days(FIRST_DAY, FIRST_DAY + timedelta(days=days - 1))
+    window = Window.of_days(FIRST_DAY, FIRST_DAY + timedelta(days=(days or DAYS) - 1))
     simulation = Simulation(SCENARIOS[scenario], window=window, seed=seed, pace=Pace().scaled(speed))
     settings.log()
     with tempfile.TemporaryDirectory(prefix="watcher-") as folder:
@@ -56,6 +71,31 @@ def simulate(
             )
         except KeyboardInterrupt:
             return 130
+
+
+def _refuse_beside_chaos(context: click.Context) -> None:
+    for name in ("scenario", "speed", "serve"):
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name} says nothing to --chaos: the seed decides what happens.")
+
+
+def _replay(settings: Settings, seed: int, days: int | None) -> int:
+    """One seed of the simulation in virtual time: its story line by line, the digest of that, and the verdict."""
+    from watcher.simulator.chaos import simulate as run
+
+    as_json = settings.output == "json"
+    report = run(seed, days, (lambda _: None) if as_json else click.echo)
+    broken = [{"law": one.law, "at": one.at, "says": one.text} for one in report.breaches]
+    if as_json:
+        summary = {"seed": seed, "state": report.status, "reason": report.reason, "seconds": report.seconds}
+        summary |= {"requests": report.requests, "lives": report.lives, "broken": broken, "digest": report.digest}
+        click.echo(json.dumps({"version": 1, **summary}, indent=2))
+    else:
+        told = (
+            "every law holds" if not broken else f"{len(broken)} breaches: {', '.join(str(x['law']) for x in broken)}"
+        )
+        click.echo(f"seed {seed}: {report.status} after {report.seconds:.1f} s; {told}; digest {report.digest}")
+    return 1 if broken else 0
 
 
 def _list(settings: Settings, scenarios: dict[str, Scenario]) -> None:

@@ -6,6 +6,7 @@ arrived at its door and what people were told; never what the daemon believes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,6 +21,7 @@ from watcher.simulator.ledger import Ledger, Outcome
 from watcher.simulator.line_book import LineBook
 from watcher.sources import LinesRead, SourceEvent
 
+_CONTAINER = re.compile(r'"container": "([^"]*)"')  # in a cursor of the cluster source, before the long part of it
 _FINISHED = frozenset({DayStatus.DONE, DayStatus.SKIPPED})
 _TOLD = frozenset({RunStatus.HELD, RunStatus.FAILED, RunStatus.DONE})
 _TRUTH = {
@@ -158,8 +160,8 @@ class Laws:
     def kept(self, state: State, cursor: str | None, records: tuple[Record, ...]) -> None:
         """A state is on the disk."""
         before, self.saved = self.saved, state
-        known = state.log.epoch if cursor is not None else None
-        self._book.keep(known.container_id if known is not None else None)
+        named = _CONTAINER.search(cursor, 0, 500) if cursor is not None else None
+        self._book.keep(named[1] if named is not None else None)
         for record in records:
             if record.kind == "illegal" and not record.text.startswith(tuple(Move)):
                 self.fail("no-illegal-move", f"{record.stage} {record.day} {record.text}")

@@ -163,15 +163,15 @@ class LineBook:
         """The daemon takes the next batch out of its queue."""
         self._read += 1
 
-    def keep(self, epoch: str | None) -> None:
-        """A save covers everything that was read; ``epoch``: the container of which it knows."""
+    def keep(self, life: str | None) -> None:
+        """A save covers everything that was read; ``life``: the container its cursor names."""
         for _ in range(self._read):
             self._loose.popleft()
         self._read = 0
         self._gaps += self._loose_gaps
         self._loose_gaps.clear()
-        if epoch is not None:
-            self._kept_lives.add(epoch)
+        if life is not None:
+            self._kept_lives.add(life)
 
     def forget(self) -> None:
         """The daemon died: what was not kept was not taken."""

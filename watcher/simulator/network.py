@@ -102,6 +102,11 @@ class Network:
         await asyncio.sleep(ANSWER_SECONDS)
         raise Trouble(f"GET {path}: no answer in time")
 
+    @property
+    def is_dark(self) -> bool:
+        """True while nothing gets through."""
+        return bool(self.weather.skies) and self.sky is Sky.DARK
+
     async def light(self) -> None:
         """Wait while nothing gets through."""
         for start, end, sky in self.weather.skies:

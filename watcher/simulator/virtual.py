@@ -36,7 +36,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._now = 0.0
         self._most_steps = most_steps
         self._alarm_at = NEVER
-        self._alarm: Callable[[], None] = lambda: None
+        self._alarm: Callable[[], object] = lambda: None
         numbers = count()
 
         def numbered(_: asyncio.AbstractEventLoop, work: Any, /, **more: Any) -> Any:  # noqa: ANN401  a task factory
@@ -48,7 +48,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         """Seconds since the loop began."""
         return self._now
 
-    def after_steps(self, steps: int, alarm: Callable[[], None]) -> None:
+    def after_steps(self, steps: int, alarm: Callable[[], object]) -> None:
         """Call ``alarm`` before the callback that is so many steps ahead; there is one alarm, the last one set."""
         self._alarm_at, self._alarm = self.steps + max(1, steps), alarm
 

@@ -105,8 +105,13 @@ class WireLog:
                 self._left -= len(self._buffer)
         if not self._buffer:
             return await self._end_early()
-        await self._wait(asyncio.sleep(self._network.weather.latency / 10 if self._is_slow else 0))
-        await self._wait(self._network.light())
+        if self._is_slow or self._network.is_dark:
+            await self._wait(asyncio.sleep(self._network.weather.latency / 10))
+            await self._wait(self._network.light())
+        else:  # a limit costs more than all the rest
+            await asyncio.sleep(0)
+            if self._broken:
+                await self._wait(asyncio.sleep(0))
         if self._network.calm:
             self._most, self._is_slow = WHOLE, False
         most = min(self._most, len(self._buffer))
