@@ -216,6 +216,32 @@ async def test_the_next_log_is_not_taken_for_the_rest_of_the_last_one(scene: Sce
 # ---- pods
 
 
+async def test_a_pod_that_goes_while_its_previous_log_is_read_takes_no_line_with_it_untold(scene: Scene) -> None:
+    """What is served as previous is another life's by then, and nobody can be asked whose: the end is a gap."""
+    kube = scene.kube
+    kube.write(*numbered(0, 10))
+
+    def go(query: str) -> None:
+        if "previous=true" in query and kube.pod == 1:
+            kube.exit(1)
+            kube.start()
+            asyncio.get_running_loop().call_soon(kube.replace)
+
+    async with listening(scene.source(PATIENT)) as heard:
+        await heard.until(lambda: len(heard.lines) == 10)
+    kube.write(*numbered(10, 20))
+    kube.exit(1)
+    kube.start()
+    kube.write(*numbered(100, 105))
+    kube.before_log = go
+    async with listening(scene.source(PATIENT), heard.cursor) as later:
+        await later.until(lambda: kube.pod == 2)
+        kube.write(b"of the next pod")
+        await later.until(lambda: later.lines == [b"of the next pod"])
+    assert [cause.partition(":")[0] for cause in later.gaps] == ["pod kubecost-cost-analyzer-7f-1 is gone"]
+    assert len(later.changes) == 1
+
+
 async def test_a_replaced_pod_is_left_with_a_gap_and_followed_from_its_beginning(scene: Scene) -> None:
     kube = scene.kube
     kube.write(*numbered(0, 5))

@@ -27,7 +27,7 @@ from watcher.sources import LinesRead
 LINES = 300
 STORIES = 100
 MOST_FAULTS = 6
-AT_ONCE = 70
+AT_ONCE = 30
 RHYTHM = replace(QUICK, sock_read=0.25, probe_idle=0.15, poll=0.1, lifetime=0.5, lag=0.1)
 
 IN_BAND = (
@@ -210,14 +210,14 @@ class Story:
             deployment=self.cluster.deployment,
             container=COST_MODEL,
             kubeconfig=kubeconfig,
-            rhythm=replace(RHYTHM, give_up=6.0 if self.gentle else 0.3),
+            rhythm=replace(RHYTHM, give_up=30.0 if self.gentle else 0.3),
             clock=clock,
             jitter=self.rng.random,
         )
         last = self.rng.randrange(20, 400) if self.seed % 2 else 10**6
         async with listening(source, cursor) as heard:
             self.live = heard
-            await heard.until(lambda: len(heard.events) > last or heard.lines[-1:] == [b"the end"], 40)
+            await heard.until(lambda: len(heard.events) > last or heard.lines[-1:] == [b"the end"], 100)
         self.take(heard)
         return heard.cursor or cursor
 

@@ -71,6 +71,8 @@ class Follower:
         elif life is None or not life.is_served_by(pod):
             if life is not None:
                 await self._leave(life, pod)
+                if not life.done:
+                    return  # the pod changed meanwhile: look again before anything is said of the next life
             await self._begin(pod, asked)
         else:
             life.pod, life.confirmed = pod, asked
@@ -129,8 +131,7 @@ class Follower:
         except Trouble:
             return
         if other is not None and other.uid != life.pod_uid and other.running:
-            await self._teller.gap(f"pod {life.pod_name} is going away and its log cannot be read: {cause}", life)
-            life.done = True
+            await self._give_up(life, f"pod {life.pod_name} is going away and its log cannot be read: {cause}")
 
     # ---- from one life to the next
 
@@ -145,16 +146,22 @@ class Follower:
         await self._teller.changed(self._life, _why(old, pod))
 
     async def _leave(self, life: Life, pod: Pod | None) -> None:
-        """Read what is left of a life that is over; what is out of reach is a gap. Raises Trouble."""
+        """Read what is left of a life that is over; what is out of reach is a gap. Raises Trouble.
+
+        The life is ``done`` then, unless the pod was not what it had seemed.
+        """
         if life.done:
             return
         if pod is None or pod.uid != life.pod_uid:
-            await self._teller.gap(f"pod {life.pod_name} is gone: what it logged last cannot be known", life)
+            await self._give_up(life, f"pod {life.pod_name} is gone: what it logged last cannot be known")
         elif pod.last_death is not None and pod.last_death.container_id == life.container_id:
             await self._drain_previous(life)
         else:
             cause = f"the container in pod {pod.name} was restarted more than once ({pod.restarts} restarts in all)"
-            await self._teller.gap(f"{cause}: the logs in between are gone", life)
+            await self._give_up(life, f"{cause}: the logs in between are gone")
+
+    async def _give_up(self, life: Life, cause: str) -> None:
+        await self._teller.gap(cause, life)
         life.done = True
 
     async def _drain_previous(self, life: Life) -> None:
@@ -165,7 +172,7 @@ class Follower:
             refused = isinstance(trouble, InBand) and self._is_refused_for_long(life)
             if trouble.status != BAD_REQUEST and not refused:
                 raise
-            await self._teller.gap(f"the log of the container that ended is gone: {trouble.cause}", life)
+            await self._give_up(life, f"the log of the container that ended is gone: {trouble.cause}")
 
     def _is_refused_for_long(self, life: Life) -> bool:
         """The kubelet has an error in place of the log: the runtime is away for a moment, or threw the log away."""
