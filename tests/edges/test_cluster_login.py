@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import aiohttp
 import pytest
 import trustme
 import yaml
@@ -15,7 +19,7 @@ from kubernetes.aio.config import incluster_config
 
 from tests.edges.listening import PATIENT, QUICK, Scene, clock, listening
 from tests.edges.scripted_kube import Fault, ScriptedKube, serving, write_kubeconfig
-from watcher.cluster import KubernetesSource
+from watcher.cluster import KubernetesSource, transport
 from watcher.cluster.transport import ClusterApi, _socket
 from watcher.errors import ConfigError
 
@@ -249,3 +253,34 @@ def test_sockets_notice_a_dead_peer() -> None:
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
             assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+
+
+@pytest.mark.parametrize("steps", range(20))
+async def test_whoever_is_cancelled_while_a_client_is_made_leaves_none_open(scene: Scene, steps: int) -> None:
+    made: list[aiohttp.ClientSession] = []
+
+    def witnessed(**options: Any) -> aiohttp.ClientSession:
+        made.append(aiohttp.ClientSession(**options))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transport, "aiohttp", SimpleNamespace(**vars(aiohttp) | {"ClientSession": witnessed}))
+        api = ClusterApi(scene.kubeconfig, None, QUICK)
+        opening = asyncio.create_task(api.open())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.wait([opening])
+        await api.close()
+    assert [session for session in made if not session.closed] == []
+
+
+async def test_a_client_in_use_is_not_closed_by_anothers_renewal(scene: Scene) -> None:
+    api = ClusterApi(scene.kubeconfig, None, QUICK)
+    await api.open()
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(20):
+            tasks.create_task(api.get("/api/v1/namespaces/kubecost/pods"))
+            await asyncio.sleep(0)
+            api._stale = True
+    await api.close()

@@ -50,11 +50,11 @@ class _Client:
 
     async def send(self, path: str, query: Query, limits: aiohttp.ClientTimeout) -> _Answer:
         headers = {"Accept": "application/json, */*", "Accept-Encoding": "identity"}
-        request = await self._api.param_serialize(
-            "GET", path, query_params=list(query), header_params=headers, auth_settings=["BearerToken"]
-        )
-        self._uses += 1
+        self._uses += 1  # before anything is awaited: who is in use is not closed by another's renewal
         try:
+            request = await self._api.param_serialize(
+                "GET", path, query_params=list(query), header_params=headers, auth_settings=["BearerToken"]
+            )
             return _Answer(self, (await self._api.call_api(*request, _request_timeout=limits)).response)
         except BaseException:
             await self.release()
@@ -203,10 +203,13 @@ class ClusterApi:
             self._connecting = asyncio.ensure_future(self._connect())
         connecting = self._connecting
         try:
-            return await asyncio.shield(connecting)
-        finally:
-            if connecting.done():
+            api = await asyncio.shield(connecting)
+        except BaseException:
+            if connecting.done() and (connecting.cancelled() or connecting.exception() is not None):
                 self._connecting = None
+            raise  # a client that was made while we were cancelled is the next caller's, or ``close`` finds it
+        self._connecting = None
+        return api
 
     async def _connect(self) -> ApiClient:
         try:
