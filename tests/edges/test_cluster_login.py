@@ -266,11 +266,11 @@ async def test_whoever_is_cancelled_while_a_client_is_made_leaves_none_open(scen
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transport, "aiohttp", SimpleNamespace(**vars(aiohttp) | {"ClientSession": witnessed}))
         api = ClusterApi(scene.kubeconfig, None, QUICK)
-        opening = asyncio.create_task(api.open())
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        opening.cancel()
-        await asyncio.wait([opening])
+        async with asyncio.TaskGroup() as tasks:
+            opening = tasks.create_task(api.open())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            opening.cancel()
         await api.close()
     assert [session for session in made if not session.closed] == []
 
