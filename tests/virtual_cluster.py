@@ -61,6 +61,7 @@ class VirtualCluster:
 
     weather: Weather = field(default_factory=Weather)
     rhythm: Rhythm = field(default_factory=Rhythm)
+    plan: Plan = PLAN
     lines: list[bytes] = field(default_factory=list)
     sent: list[Request] = field(default_factory=list)
     answers_hang: bool = False
@@ -119,7 +120,7 @@ class VirtualCluster:
 
     def daemon(self, save: Save | None = None) -> Daemon:
         edges = Edges(self.source, self, save or self.save, self.send, self.tell, clock)
-        self.shell = Daemon(State.begin(PLAN), None, PLAN, edges)
+        self.shell = Daemon(State.begin(self.plan), None, self.plan, edges)
         return self.shell
 
     def healthy(self) -> tuple[bool, str]:

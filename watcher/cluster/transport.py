@@ -98,7 +98,7 @@ class ClusterApi:
         self._client: _Client | None = None
         self._stale = False
         self._unanswered = 0  # requests in a row
-        self._connecting: asyncio.Future[Any] | None = None
+        self._connecting: asyncio.Task[Any] | None = None
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
@@ -203,7 +203,7 @@ class ClusterApi:
             self._connecting = asyncio.ensure_future(self._connect())
         connecting = self._connecting
         try:
-            api = await asyncio.shield(connecting)
+            api: ApiClient = await asyncio.shield(connecting)
         except BaseException:
             if connecting.done() and (connecting.cancelled() or connecting.exception() is not None):
                 self._connecting = None
