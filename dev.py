@@ -3,6 +3,7 @@
 
     python3 dev.py simulate [ARGS]    the product against its embedded Kubecost: `watcher simulate ARGS`
     python3 dev.py soak [N] [ARGS]    N seeds of the simulation in virtual time (1000), in all cores
+    python3 dev.py kills [N] [ARGS]   one run over real sockets, killed N times (200)
     python3 dev.py test [ARGS]        the tests: `pytest ARGS`
     python3 dev.py check              format, lint, types, import contracts
     python3 dev.py fix                format, and repair what the linter can repair
@@ -57,6 +58,9 @@ def main(arguments: "list[str]") -> int:
     if command == "soak":
         install(RUN_LOCKS)
         return run("python", "-m", "watcher.simulator.soak", *rest)
+    if command == "kills":
+        install(DEV_LOCKS)
+        return run("python", "-m", "tests.kills", *rest)
     if command == "test":
         install(DEV_LOCKS)
         return run("python", "-m", "pytest", *rest)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import random
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -20,34 +18,12 @@ import pytest
 import trustme
 import yaml
 
+from tests.kills import ROOT, configured, environment, killed_run, watcher
 from watcher.core.window import Window
-from watcher.simulator import SCENARIOS, Pace, Simulation, grants_of_role
+from watcher.simulator import SCENARIOS, Simulation, grants_of_role
 
 WINDOW = Window.of_days(date(2023, 1, 1), date(2023, 1, 3))
-ROOT = Path(__file__).parent.parent
 ORDER = ["asset", "cloudUsage", "reconciliation", "allocation"]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200"}
-
-
-async def watcher(*args: str, cwd: Path) -> tuple[int, str, str]:
-    """Run a command to its end; exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "watcher", *args, cwd=cwd, env=environment(), stdin=DEVNULL, stdout=PIPE, stderr=PIPE
-    )
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
-
-
-def configured(simulation: Simulation, folder: Path, **more: object) -> Path:
-    """Write the kubeconfig and a configuration for this simulation."""
-    kubeconfig = folder / "kubeconfig"
-    simulation.write_kubeconfig(kubeconfig)
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump({**simulation.config(kubeconfig, folder / "watcher.db"), **more}))
-    return path
 
 
 def accepted(simulation: Simulation) -> list[str | None]:
@@ -112,34 +88,10 @@ async def test_run_once_over_tls_with_no_more_rights_than_the_role_grants(tmp_pa
 
 @pytest.mark.timeout(120)
 async def test_killed_at_random_moments_it_ends_done_and_asks_for_nothing_twice(tmp_path: Path) -> None:
-    """SIGKILL again and again: no day forgotten, no request sent twice."""
-    rng = random.Random(7)
-    simulation = Simulation(SCENARIOS["happy"], window=WINDOW, pace=Pace())
-    async with simulation:
-        config = configured(simulation, tmp_path)
-        command = [sys.executable, "-m", "watcher", "run", "--once", "-o", "json", "-f", str(config)]
-        for _ in range(8):
-            code = await _killed_after(command, rng.uniform(1.2, 3.2), tmp_path)
-            if code is not None:
-                break
-        code, out, err = await watcher(*command[3:], cwd=tmp_path)
-        document = json.loads(out)
-        assert code == 0, err
-        assert simulation.judge(code, document) == []
-        assert accepted(simulation) == ORDER
-
-
-async def _killed_after(command: Sequence[str], seconds: float, cwd: Path) -> int | None:
-    """Kill the process after a while; its exit code if it ended before that."""
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, env=environment(), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
-    )
-    try:
-        return await asyncio.wait_for(process.wait(), seconds)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return None
+    """SIGKILL again and again: no day forgotten, no request sent twice. ``.ci/run`` does the same 200 times."""
+    outcome = await killed_run(tmp_path, kills=6, days=8, seed=7)
+    assert (outcome.state, outcome.wrong, outcome.errors) == ("done (None)", [], "")
+    assert outcome.kills == 6
 
 
 async def test_sigterm_saves_and_says_143(tmp_path: Path) -> None:
