@@ -91,7 +91,11 @@ async def killed_run(folder: Path, kills: int, days: int, seed: int) -> Outcome:
             if code is None:
                 outcome.kills += 1
                 continue
-            document = json.loads(out)
+            try:
+                document = json.loads(out)
+            except ValueError:
+                outcome.wrong = [f"life {outcome.lives} ended with {code} and without a status document"]
+                return outcome
             if code == HELD and _is_unknowable(document, simulation):
                 outcome.asked_a_person += 1
                 for stage, day in _unclear(document):
@@ -119,8 +123,8 @@ async def _live(command: Sequence[str], seconds: float | None, cwd: Path) -> tup
     if not done:
         process.kill()
     out, err = await ending
-    told = "\n".join(line for line in err.decode().splitlines() if "Traceback" in line or " error" in line)
-    return (process.returncode if done else None), out.decode(), told
+    said = err.decode()
+    return (process.returncode if done else None), out.decode(), said if "Traceback" in said else ""
 
 
 def _repeated(simulation: Simulation) -> list[str]:

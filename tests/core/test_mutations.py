@@ -15,7 +15,7 @@ from tests.core import test_requests as requested
 from tests.core import test_silence as silent
 from tests.core.scripts import written
 from tests.core.test_properties import Repair
-from watcher.core import completion, lost, orchestrator, requests, silence, turn
+from watcher.core import completion, counting, lost, orchestrator, requests, silence, turn
 from watcher.core.events import Epoch, Fact
 from watcher.core.state import Answer, Open
 from watcher.core.turn import Turn
@@ -34,12 +34,12 @@ class Mutant:
 
 
 def any_epoch(patch: pytest.MonkeyPatch) -> None:
-    right = completion.is_of_request
+    right = counting.is_of_request
 
     def wrong(held: Open, wanted: Epoch | None, fact: Fact, _epoch: Epoch | None) -> bool:
         return right(held, wanted, fact, wanted)
 
-    for module in (completion, orchestrator, lost):
+    for module in (counting, completion, orchestrator, lost):
         patch.setattr(module, "is_of_request", wrong)
 
 
@@ -47,12 +47,12 @@ def any_time(patch: pytest.MonkeyPatch) -> None:
     def wrong(_held: Open, wanted: Epoch | None, _fact: Fact, epoch: Epoch | None) -> bool:
         return epoch == wanted
 
-    for module in (completion, orchestrator, lost):
+    for module in (counting, completion, orchestrator, lost):
         patch.setattr(module, "is_of_request", wrong)
 
 
 def no_start_line_needed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(completion, "_in_order", lambda *_: True)
+    patch.setattr(counting, "_in_order", lambda *_: True)
 
 
 def silence_is_death(patch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,8 @@ def every_start_line_is_ours(patch: pytest.MonkeyPatch) -> None:
 
 
 def hours_are_days(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(completion, "HOURLY", "never")
+    for module in (counting, completion):
+        patch.setattr(module, "HOURLY", "never")
 
 
 def emptiness_is_not_seen(patch: pytest.MonkeyPatch) -> None:

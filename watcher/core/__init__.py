@@ -17,15 +17,18 @@ Where to read on, in this order:
 ``moves``          the states of a day, a stage, a run, and every allowed move
 ``state``          all that is known, as one frozen value
 ``turn``           the workspace of one step: enforces ``moves``, writes the journal, fills the outbox
-``completion``     what a line proves: when a day is done, empty, failed
+``counting``       which facts count for an open request
+``completion``     what they prove: when a day is done, empty, failed
 ``silence``        what silence means, and every deadline
+``settling``       what follows for the stage and the run: done, failed, held
 ``requests``       which repair is asked for next, what its answer means, what a new epoch voids
 ``lost``           a request that was on its way when its container died
 ``operator``       what a person may do; ``replaying``: how a recorded log opens stages
 ``outbox``         messages: due, delivered, tried again; ``messages``: their words
 ``orchestrator``   ``step`` itself
 ``view``           the status document, the one projection that every face of the program shows
-``lines``          bytes to lines, and their stamps; ``resume``: reading on without loss or repetition
+``lines``          bytes to lines, and their stamps; ``blocks``: many lines in one piece
+``resume``         reading on without loss or repetition
 ``envelopes``      klog, zerolog, JSON, prefixes, colours: what stands around a message
 ``facts``          what a pattern captured, as a ``Fact``
 =================  ====================================================================================================

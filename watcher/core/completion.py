@@ -1,11 +1,4 @@
-"""What a log line proves. The rules of truth, and nothing else.
-
-A fact counts only if all of this holds (``_counts``):
-
-1. it comes from the epoch of the request, and was not stamped by the runtime before the request was made;
-2. it came after the stage's own start line, where the pipeline prints one (a refusal or a failure needs no start line:
-   it is what the pipeline prints instead);
-3. its window lies in the window of the open request (for pipelines that widen: it meets it).
+"""What a log line proves, once it counts (``counting``). The rules of truth, and nothing else.
 
 A day is done (``_judge``) by the weakest evidence that the profile accepts, or a stronger one. What no line said but
 was concluded is marked ``inferred``. Order is the order of arrival; facts seen twice change nothing.
@@ -15,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from watcher.core.counting import HOURLY, counts, days_of, is_of_request
 from watcher.core.events import Epoch, Fact, Meaning
 from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
 from watcher.core.plan import Evidence, Plan, StagePlan
@@ -22,9 +16,7 @@ from watcher.core.state import Day, HoldKind, Open, State
 from watcher.core.turn import Turn, known_providers, spell
 from watcher.core.window import Window, midnight
 
-SKEW = timedelta(seconds=5)  # how far the node's clock may lag behind ours
 ALL_HOURS = (1 << 24) - 1
-HOURLY = "1h"
 LIVE_DAYS = frozenset({DayStatus.REQUESTED, DayStatus.RUNNING, DayStatus.UNCLEAR})
 
 
@@ -40,7 +32,7 @@ def learn(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
         return
     name = fact.stage
     held = turn.stage(name).open
-    if held is None or not _counts(turn, name, held, fact, epoch):
+    if held is None or not counts(turn, name, held, fact, epoch):
         return
     _note_activity(turn, name, fact)
     match fact.meaning:
@@ -120,54 +112,6 @@ def reopen_for_providers(turn: Turn) -> None:
         turn.set_open(plan.name, widened=turn.plan.window, silent_since=turn.now)
 
 
-# ---- which facts count ----------------------------------------------------------------------------------------------
-
-
-def _counts(turn: Turn, name: str, held: Open, fact: Fact, epoch: Epoch | None) -> bool:
-    if fact.window is None or not held.heard.meets(fact.window):
-        return False
-    if not turn.plan.replay and not is_of_request(held, held.epoch, fact, epoch):
-        return False
-    return _in_order(turn, name, held, fact)
-
-
-def is_of_request(held: Open, wanted: Epoch | None, fact: Fact, epoch: Epoch | None) -> bool:
-    """True when the fact comes from the ``wanted`` life of the container, and not from before the request."""
-    early = fact.stamped_by_runtime and fact.at is not None and fact.at < held.requested_at - SKEW
-    return epoch == wanted and not early
-
-
-def note_early(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
-    """Count a line of an open request that is live and yet stamped before it: the node's clock lags behind ours.
-
-    A start line counts even while the log is caught up with: what came before the request comes no second time.
-    """
-    live = turn.state.log.blind_since is None or fact.meaning is Meaning.REPAIR_STARTED
-    if not live or fact.window is None or not turn.state.has(fact.stage):
-        return
-    stage = turn.stage(fact.stage or "")
-    held = stage.open
-    if held is None or epoch != held.epoch or not stage.unsettled() or is_of_request(held, epoch, fact, epoch):
-        return
-    if held.heard.meets(fact.window):
-        turn.set_open(stage.name, early=held.early + 1)
-
-
-def _in_order(turn: Turn, name: str, held: Open, fact: Fact) -> bool:
-    needs_no_start = fact.meaning in {Meaning.REPAIR_STARTED, Meaning.COVERAGE_REFUSED, Meaning.WINDOW_FAILED}
-    return held.started or needs_no_start or not turn.rules(name).rules.prints_start
-
-
-def _days(turn: Turn, name: str, fact: Fact) -> list[date]:
-    """The days of the open request that the fact's window says something about, for daily facts."""
-    held, window = turn.stage(name).open, fact.window
-    if held is None or window is None or fact.resolution == HOURLY:
-        return []
-    if not turn.rules(name).rules.widens and not (window.is_whole_days() and held.heard.contains(window)):
-        return []
-    return [day for day in held.heard.days() if window.covers(day) and day in turn.stage(name).days]
-
-
 def _note_activity(turn: Turn, name: str, fact: Fact) -> None:
     """The pipeline is alive: silence begins anew. While we catch up, the line's own stamp says when it was."""
     heard = turn.now
@@ -223,7 +167,7 @@ def _learn_failure(turn: Turn, name: str, held: Open, fact: Fact) -> None:
         return
     reason = "the store refused it: outside its coverage" if fact.coverage else "the pipeline failed on it"
     reason = f"{reason}. {fact.advice}" if fact.advice else reason
-    for day in _days(turn, name, fact):
+    for day in days_of(turn, name, fact):
         known = turn.stage(name).days[day]
         if known.status in LIVE_DAYS or (known.status is DayStatus.DONE and known.inferred):
             at = turn.stamp(fact.at)
@@ -236,7 +180,7 @@ def _learn_day_started(turn: Turn, name: str, fact: Fact) -> None:
     Of a pipeline that works for several providers at once, the next start says nothing about the others.
     """
     key = frozenset({fact.provider or ""})
-    days = _days(turn, name, fact)
+    days = days_of(turn, name, fact)
     begun = [day for day in days if not key <= turn.stage(name).days[day].covered]
     for day in begun:
         known = turn.stage(name).days[day]
@@ -259,7 +203,7 @@ def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
         _learn_hour(turn, name, fact)
         return
     key = frozenset({fact.provider or ""})
-    for day in _days(turn, name, fact):
+    for day in days_of(turn, name, fact):
         known = turn.stage(name).days[day]
         at = turn.stamp(fact.at)
         if fact.meaning is Meaning.ACTIVITY:

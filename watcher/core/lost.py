@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from watcher.core.completion import is_of_request
+from watcher.core.counting import is_of_request
 from watcher.core.events import Epoch, Fact
 from watcher.core.moves import ENDED_RUN, DayStatus
 from watcher.core.state import Answer, Open, Stage, State

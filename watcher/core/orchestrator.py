@@ -12,7 +12,8 @@ from typing import assert_never
 
 from watcher.core import lost, operator, outbox, replaying, requests
 from watcher.core.commands import Command
-from watcher.core.completion import HOURLY, LIVE_DAYS, is_of_request, learn, note_early
+from watcher.core.completion import LIVE_DAYS, learn
+from watcher.core.counting import HOURLY, is_of_request, note_early
 from watcher.core.events import (
     Attached,
     Booted,

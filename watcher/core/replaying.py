@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from watcher.core.completion import HOURLY, whole_window
+from watcher.core.completion import whole_window
+from watcher.core.counting import HOURLY
 from watcher.core.events import Fact, Meaning
 from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
 from watcher.core.plan import Plan

@@ -10,29 +10,28 @@ from datetime import date, datetime, timedelta
 
 from watcher.core import lost
 from watcher.core.commands import Request
-from watcher.core.completion import SKEW, describe
-from watcher.core.messages import run_done, run_started, stage_done
+from watcher.core.counting import SKEW
+from watcher.core.messages import run_started
 from watcher.core.moves import ENDED_RUN, UNSETTLED, DayStatus, RunStatus, StageStatus
+from watcher.core.settling import end_failed, finish_run, settle
 from watcher.core.silence import is_heard_up_to_now, withdraw_wish
 from watcher.core.state import Answer, HoldKind, Open, Stage
 from watcher.core.turn import Turn, spell
 from watcher.core.window import Window
 
-SETTLED = frozenset({DayStatus.DONE, DayStatus.SKIPPED})
-SPOILT = frozenset({DayStatus.EMPTY, DayStatus.FAILED, DayStatus.REFUSED})
 FIRST_WAIT = timedelta(seconds=30)  # before a request that reached nobody is tried again; doubled each time
 
 
 def advance(turn: Turn) -> None:
     """Settle what is settled: holds, failures, finished stages, a finished run; then ask for the next repair."""
     for stage in turn.state.stages:
-        _settle(turn, stage.name)
+        settle(turn, stage.name)
         if stage.not_before is not None and stage.not_before <= turn.now:
             turn.set_stage(stage.name, not_before=None)
     if turn.state.status in ENDED_RUN:
         return
     if all(stage.status in {StageStatus.DONE, StageStatus.SKIPPED} for stage in turn.state.stages):
-        _finish_run(turn)
+        finish_run(turn)
         return
     if turn.plan.replay or turn.more:
         return
@@ -41,7 +40,7 @@ def advance(turn: Turn) -> None:
         return
     stage = next(s for s in turn.state.stages if s.status not in {StageStatus.DONE, StageStatus.SKIPPED})
     if stage.status is StageStatus.FAILED:  # another stage was retried, this one was not
-        _end_failed(turn, stage.name, stage.reason)
+        end_failed(turn, stage.name, stage.reason)
         return
     window = _next_window(turn, stage.name)
     if window is None:
@@ -143,69 +142,6 @@ def void(turn: Turn, cause: str, began_at: datetime | None = None) -> None:
         turn.tell(
             ("restarted",), "warning", f"{stage.name}: the container restarted", f"{cause}. {spell(days)} {what}."
         )
-
-
-# ---- settling -------------------------------------------------------------------------------------------------------
-
-
-def _settle(turn: Turn, name: str) -> None:
-    stage = turn.stage(name)
-    if stage.status is StageStatus.PENDING and all(day.status is DayStatus.SKIPPED for day in stage.days.values()):
-        turn.move_stage(name, StageStatus.SKIPPED, "every day was skipped")
-    found = {day.status for day in stage.days.values()}
-    if stage.status is StageStatus.DONE and found & SPOILT and turn.state.status not in ENDED_RUN:
-        turn.move_stage(name, StageStatus.RUNNING, "what looked done is not", finished_at=None)
-        stage = turn.stage(name)
-    if stage.status not in {StageStatus.RUNNING, StageStatus.HELD}:
-        return
-    if found & {DayStatus.FAILED, DayStatus.REFUSED}:
-        _fail(turn, stage)
-    elif DayStatus.EMPTY in found:
-        _hold_for_emptied(turn, stage)
-    elif DayStatus.UNCLEAR in found and turn.state.hold is None and not stage.unsettled():
-        reasons = [known.reason for known in stage.days.values() if known.status is DayStatus.UNCLEAR]
-        _hold_for_silence(turn, stage, f"{name} {describe(turn, name, DayStatus.UNCLEAR)}: {reasons[0]}")
-    elif stage.status is StageStatus.RUNNING and all(day.status in SETTLED for day in stage.days.values()):
-        finished = turn.stamp(max((day.at for day in stage.days.values() if day.at is not None), default=None))
-        turn.move_stage(name, StageStatus.DONE, None, finished_at=finished if turn.plan.replay else turn.now)
-        turn.tell(("stage_done",), "success", *stage_done(turn.state, name))
-
-
-def _fail(turn: Turn, stage: Stage) -> None:
-    days = [day for day, known in stage.days.items() if known.status in {DayStatus.FAILED, DayStatus.REFUSED}]
-    reason = f"{stage.name} {spell(days)}: {stage.days[days[0]].reason}"
-    turn.move_stage(stage.name, StageStatus.FAILED, reason)
-    _end_failed(turn, stage.name, reason)
-
-
-def _end_failed(turn: Turn, name: str, reason: str | None) -> None:
-    if turn.state.status not in ENDED_RUN:
-        turn.set(hold=None)
-        turn.move_run(RunStatus.FAILED, reason)
-        turn.tell(("failed",), "failure", f"{name}: failed, the run ends", reason or "")
-
-
-def _hold_for_emptied(turn: Turn, stage: Stage) -> None:
-    emptied = frozenset(day for day, known in stage.days.items() if known.status is DayStatus.EMPTY)
-    hold = turn.state.hold
-    if hold is not None and hold.kind is HoldKind.DECISION:
-        return  # told when that one ends
-    text = f"{stage.name} {spell(list(emptied))}: written empty. Are the metrics of these days still there?"
-    if turn.hold(HoldKind.DECISION, text, stage.name, emptied):
-        turn.tell(("held",), "failure", f"{stage.name}: a day was emptied, the run holds", text)
-
-
-def _hold_for_silence(turn: Turn, stage: Stage, text: str) -> None:
-    """A hold for something else ended, and this silence is still unexplained."""
-    if turn.hold(HoldKind.SILENCE, text, stage.name):
-        count = stage.count(DayStatus.UNCLEAR)
-        turn.tell(("unclear", "held"), "warning", f"{stage.name}: {count} day(s) unclear, the run holds", text)
-
-
-def _finish_run(turn: Turn) -> None:
-    turn.set(hold=None)
-    if turn.move_run(RunStatus.DONE, None):
-        turn.tell(("run_done",), "success", *run_done(turn.state))
 
 
 # ---- asking ---------------------------------------------------------------------------------------------------------
