@@ -24,6 +24,7 @@ class End:
     cause: str
     planned: bool = False
     clean: bool = False  # by the server, in good order
+    refused: bool = False  # by the kubelet, with an error in place of more log
 
 
 SHORTEST_WAIT: Final = 0.001  # seconds: differences of floats can be next to nothing, and no clock moves by that
@@ -88,7 +89,7 @@ class Connection:
                 data = await self._next()
                 if not data and self._end is None:
                     remark = self._intake.end()
-                    return End(f"the kubelet ended the log: {remark}", clean=True) if remark else ENDED
+                    return End(f"the kubelet ended the log: {remark}", clean=True, refused=True) if remark else ENDED
                 self.heard_at, self._taking = seconds_now(), True
                 reading.beat(rhythm.step)
                 held_up = await self._intake.take(data, self.heard_at)

@@ -243,6 +243,8 @@ class Follower:
         if connection.delivered or seconds_now() - connection.opened > self._rhythm.backoff_cap:
             self._backoff.progress()
             return
+        if end.refused:
+            raise InBand(end.cause)  # no log is to be had: a pod that is going away is not waited for for ever
         await self._setting.rest(self._backoff.pause())
 
     async def _resumption(self, life: Life) -> Resumption:
