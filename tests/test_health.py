@@ -15,8 +15,8 @@ from watcher.cluster import Rhythm
 from watcher.core.commands import Record
 from watcher.core.state import State
 from watcher.daemon import Save
+from watcher.face import health
 from watcher.pulse import GRACE, Pulses
-from watcher.service import health
 from watcher.simulator.objects import Death
 from watcher.simulator.weather import Sky, Weather
 from watcher.store import SaveError

@@ -16,8 +16,8 @@ from watcher.core.plan import Destination, Evidence, Patience, Plan, StagePlan, 
 from watcher.core.state import State
 from watcher.core.window import Window
 from watcher.daemon import Daemon, Edges, Save
+from watcher.face import health
 from watcher.pulse import Pulses
-from watcher.service import health
 from watcher.simulator.cluster import Cluster
 from watcher.simulator.network import Network
 from watcher.simulator.objects import COST_MODEL, Life

@@ -6,19 +6,20 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from watcher import clock, preflight
 from watcher.core.commands import Record, Request
 from watcher.core.plan import Plan
 from watcher.core.state import State
-from watcher.core.view import exit_code, view
+from watcher.core.view import exit_code
 from watcher.daemon import Daemon, Edges, Save, is_over
 from watcher.errors import ConfigError
+from watcher.face import Face, serve_face
 from watcher.kubecost import Endpoint, RepairRequester
 from watcher.matcher import Matcher
 from watcher.pulse import Pulses
@@ -27,7 +28,6 @@ from watcher.store import Saved, Store, read
 
 if TYPE_CHECKING:
     from watcher.config import Config
-    from watcher.metrics import Workings
     from watcher.profile import Profile
     from watcher.sources import Source
 
@@ -64,10 +64,10 @@ async def run(config: Config, profile: Profile, plan: Plan, choices: Choices, wa
     saved = _refuse(config, plan, choices)
     if choices.once and saved is not None and is_over(saved.state):
         return Outcome(exit_code(saved.state), saved.state)
-    face = _Face(State.begin(plan), Pulses())
+    face = Face(State.begin(plan), Pulses())
     async with AsyncExitStack() as stack:
         edges = await _edges(config, profile, choices, face.source, stack)
-        await stack.enter_async_context(_web(config, face))
+        await stack.enter_async_context(serve_face(config, face))
         saved, store = _open_state(config, plan, choices)
         if store is not None:
             stack.callback(store.close)
@@ -216,81 +216,7 @@ def _saver(store: Store | None) -> Save:
     return save
 
 
-# ---- the outside of the process -------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Face:
-    """What the web answer shows: the daemon's snapshot, or the empty run until there is a daemon.
-
-    ``source``: the life signs of what follows the log.
-    """
-
-    begun: State
-    source: Pulses
-    daemon: Daemon | None = None
-
-    def state(self) -> State:
-        return self.daemon.state if self.daemon is not None else self.begun
-
-    def status(self) -> dict[str, Any]:
-        return view(self.state(), clock.now())
-
-    def ready(self) -> tuple[bool, Mapping[str, Any]]:
-        return readiness(self.state())
-
-    def healthy(self) -> tuple[bool, Mapping[str, Any]]:
-        return health([*(self.daemon.pulses.still() if self.daemon is not None else ()), *self.source.still()])
-
-    def workings(self) -> Workings:
-        from watcher.metrics import Workings
-
-        if self.daemon is None:
-            return Workings()
-        inbox, overdue = self.daemon.inbox, self.daemon.pulses.overdue() | self.source.overdue()
-        return Workings(inbox.used, inbox.room, overdue)
-
-
-@asynccontextmanager
-async def _web(config: Config, face: _Face) -> AsyncIterator[None]:
-    """The web answer. An address that was asked for and cannot be had is an error; the default one is done without."""
-    if config.server.listen is None:
-        yield
-        return
-    from watcher.metrics import Metrics
-    from watcher.web import serve
-
-    async with AsyncExitStack() as stack:
-        answers = serve(
-            config.server.listen,
-            status=face.status,
-            ready=face.ready,
-            healthy=face.healthy,
-            metrics=Metrics(face.status, face.workings).render,
-        )
-        try:
-            server = await stack.enter_async_context(answers)
-        except ConfigError as error:
-            if "listen" in config.server.model_fields_set:
-                raise
-            log.warning("%s; going on without the web answer", error)
-        else:
-            log.info("listening on %s", server.url)
-        yield
-
-
-def readiness(state: State) -> tuple[bool, Mapping[str, Any]]:
-    """Ready to work: target found, stream open, backlog read; else the cause."""
-    if not state.log.connected:
-        return False, {"ready": False, "cause": state.log.blind_cause or "no stream of the log is open yet"}
-    if state.log.blind_since is not None or state.log.heard_until is None:
-        return False, {"ready": False, "cause": "the log's backlog is being read"}
-    return True, {"ready": True, "target": state.log.target}
-
-
-def health(still: Sequence[str]) -> tuple[bool, Mapping[str, Any]]:
-    """Healthy unless a task of ours stands still; trouble outside of the process is not a reason to restart it."""
-    return (False, {"healthy": False, "cause": "; ".join(still)}) if still else (True, {"healthy": True})
+# ---- signals --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager

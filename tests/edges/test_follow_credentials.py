@@ -24,7 +24,7 @@ from tests.edges.listening import QUICK, Heard, Scene, clock, listening
 from tests.edges.scripted_kube import Fault, ScriptedKube, serving, write_kubeconfig
 from tests.virtual_cluster import VirtualCluster
 from watcher.cluster import KubernetesSource
-from watcher.service import readiness
+from watcher.face import readiness
 from watcher.simulator.weather import Sky, Weather
 
 PLACE: dict[str, Any] = {"namespace": "kubecost", "deployment": "kubecost-cost-analyzer", "container": "cost-model"}
