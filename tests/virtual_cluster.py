@@ -45,6 +45,7 @@ class CountingApi(WireApi):
     """Counts what it is asked."""
 
     asked = 0
+    follows = 0
 
     async def get(self, path: str, query: Query = ()) -> dict[str, Any]:
         self.asked += 1
@@ -52,6 +53,7 @@ class CountingApi(WireApi):
 
     async def log(self, namespace: str, pod: str, query: Query) -> LogStream:
         self.asked += 1
+        self.follows += ("follow", "true") in query
         return await super().log(namespace, pod, query)
 
 

@@ -7,6 +7,7 @@ inclusive, the whole log of a dead container again and again, errors as text ins
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -28,7 +29,7 @@ LABELS = {"app": "cost-analyzer", "tier": "x"}
 class Fault:
     """What one answer of the log API does wrong: cut after so many bytes, or a status in place of a log."""
 
-    kind: str  # clean | abort | stall | status
+    kind: str  # clean | abort | fin | stall | status
     after: int = 0
     status: int = 0
     body: str = ""
@@ -58,6 +59,7 @@ class ScriptedKube:
         self.knows_tail = True
         self.refused_kinds: set[str] = set()  # e.g. replicasets
         self.refused_with = 403
+        self.refused_headers: dict[str, str] = {}
         self.previous_gone: str | None = None
         self.status_lag: dict[str, Any] | None = None  # what a GET of the pod shows in place of the truth
         self.listed: dict[str, Any] | None = None  # the same for a list
@@ -147,7 +149,9 @@ class ScriptedKube:
             return refusal(401, "Unauthorized")
         *_, kind, name = request.path.split("/")
         if kind in self.refused_kinds or name in self.refused_kinds:
-            return refusal(self.refused_with, f"{kind} are not for you")
+            refused = refusal(self.refused_with, f"{kind} are not for you")
+            refused.headers.update(self.refused_headers)
+            return refused
         if kind == "deployments":
             selector = {
                 "matchLabels": {"app": "cost-analyzer"},
@@ -209,7 +213,7 @@ class ScriptedKube:
             until = log.rfind(b"\n") + 1 if life.exit_code is None else len(log)
             piece = _since(log[read:until], query.get("sinceTime"))
             if "tailLines" in query and self.knows_tail:
-                piece = b"".join(piece.splitlines(keepends=True)[-int(query["tailLines"]) :])
+                piece = b"".join(_lines(piece)[-int(query["tailLines"]) :])
             read = max(read, until)
             if fault is not None and sent + len(piece) >= fault.after:
                 await response.write(piece[: fault.after - sent])
@@ -217,6 +221,9 @@ class ScriptedKube:
                     await asyncio.sleep(0.002)  # an abort throws away what is still on its way
                     if request.transport is not None:  # the client may be gone already
                         request.transport.abort()
+                elif fault.kind == "fin":
+                    if request.transport is not None:
+                        request.transport.close()  # in good order for TCP, but the body has no end
                 elif fault.kind == "stall":
                     await asyncio.sleep(3600)
                 else:
@@ -230,13 +237,17 @@ class ScriptedKube:
             await asyncio.sleep(0.003)
 
 
+def _lines(log: bytes) -> list[bytes]:
+    return io.BytesIO(log).readlines()  # only a newline ends one
+
+
 def _since(log: bytes, since: str | None) -> bytes:
     if since is None:
         return log
     least, _ = split_stamp(since.encode() + b" ")
     assert least is not None
     assert least % SECOND == 0
-    return b"".join(line for line in log.splitlines(keepends=True) if (split_stamp(line)[0] or 0) >= least)
+    return b"".join(line for line in _lines(log) if (split_stamp(line)[0] or 0) >= least)
 
 
 def _meta(name: str, uid: str) -> dict[str, Any]:

@@ -123,7 +123,7 @@ async def test_readiness_is_told_each_time_it_begins(scene: Scene) -> None:
 # ---- broken streams
 
 
-@pytest.mark.parametrize("kind", ["clean", "abort", "stall"])
+@pytest.mark.parametrize("kind", ["clean", "abort", "fin", "stall"])
 async def test_a_cut_after_any_byte_loses_and_repeats_nothing(scene: Scene, kind: str) -> None:
     """Stamps repeat and run backwards, texts repeat; the stream is cut after byte 0, 1, 2, … of what it serves."""
     for n in range(6):
@@ -206,12 +206,24 @@ async def test_since_time_overlaps_by_thirty_seconds_and_is_whole(scene: Scene) 
         (Fault("status", status=403, body="pods is forbidden"), "forbidden"),
         (Fault("status", status=204), "204"),
         (Fault("status", status=404, body="the server could not find the requested resource ( pods/log p)"), "404"),
+        (Fault("status", status=404, body='pods "node-gone" not found'), "node-gone"),
+        (Fault("status", status=400, body='container "cost-model" is waiting to start: PodInitializing'), "waiting"),
+        (Fault("status", status=401, body="asked for the client to provide credentials ( pods/log p)"), "provide"),
+        (Fault("status", status=406, body="only the following media types are accepted"), "media types"),
+        (Fault("status", status=422, body="sinceTime: Forbidden: at most one of"), "at most one"),
+        (Fault("status", status=429, body="The apiserver is shutting down, please try again later."), "try again"),
+        (Fault("status", status=502, body="<html>Bad Gateway</html>", headers={"Content-Type": "text/html"}), "502"),
+        (Fault("status", status=504), "504"),
         (Fault("status", status=200, body="<html>log in</html>", headers={"Content-Type": "text/html"}), "text/html"),
         (Fault("status", status=200, body="{}", headers={"Content-Type": "application/json"}), "application/json"),
         (Fault("clean", body="unable to retrieve container logs for containerd://1"), "unable to retrieve"),
+        (Fault("clean", body="rpc error: code = Unavailable desc = error reading from server: EOF"), "Unavailable"),
         (Fault("clean", body="a text nobody has listed"), "nobody has listed"),
     ],
-    ids=["500", "403", "204", "404-kubelet", "html", "json", "in-band", "in-band-unknown"],
+    ids=[
+        *["500", "403", "204", "404-kubelet", "404-node", "400", "401-kubelet", "406", "422", "429", "502", "504"],
+        *["html", "json", "in-band", "in-band-runtime", "in-band-unknown"],
+    ],
 )
 async def test_an_answer_that_is_no_log_is_told_and_never_read_as_one(scene: Scene, fault: Fault, cause: str) -> None:
     scene.kube.write(*numbered(0, 3))
@@ -271,7 +283,7 @@ async def test_in_band_errors_that_end_every_follow_still_let_it_catch_up(scene:
 
 
 async def test_lines_of_a_megabyte_and_more_are_one_line_each(scene: Scene) -> None:
-    scene.kube.write(b"a" * 200_000, b"b" * 3_000_000, b"c")
+    scene.kube.write(b"a" * 200_000, b"b" * 5 * 1024 * 1024, b"c")
     async with listening(scene.source()) as heard:
         await heard.until(lambda: len(heard.lines) == 3)
         await heard.until(lambda: heard.caught_up >= 1)

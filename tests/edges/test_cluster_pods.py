@@ -14,7 +14,7 @@ from tests.edges.listening import QUICK, Scene, listening
 from tests.edges.scripted_kube import LABELS, ScriptedKube, serving
 from watcher.cluster.api import Trouble
 from watcher.cluster.finder import Finder, selects, spell_selector
-from watcher.cluster.pods import Death, read_pod
+from watcher.cluster.pods import Death, container_names, read_pod
 from watcher.cluster.rhythm import Backoff, Rhythm
 from watcher.cluster.transport import ClusterApi
 
@@ -47,10 +47,14 @@ def test_whose_log_is_served(status: dict[str, Any] | None, identity: str | None
     assert (found.container_id, found.running) == (identity, running)
 
 
-def test_sidecars_are_found_among_the_init_containers() -> None:
+@pytest.mark.parametrize("kind", ["containers", "initContainers", "ephemeralContainers"])
+def test_a_container_is_found_among_those_of_every_kind(kind: str) -> None:
+    """A sidecar stands among the init containers."""
     status = {"containerID": "a", "state": {"running": {}}, "ready": True}
-    found = read_pod(pod(status, kind="initContainerStatuses"), "cost-model")
+    raw = pod(status, kind=f"{kind.removesuffix('s')}Statuses") | {"spec": {kind: [{"name": "cost-model"}]}}
+    found = read_pod(raw, "cost-model")
     assert (found.container_id, found.ready) == ("a", True)
+    assert container_names(raw) == ["cost-model"]
 
 
 def test_a_server_without_container_ids_still_tells_lives_apart() -> None:

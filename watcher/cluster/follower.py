@@ -119,11 +119,15 @@ class Follower:
         now = seconds_now()
         self._troubled_since = self._troubled_since or now
         life = self._life
-        leaving = life is not None and not life.done and life.pod is not None and not life.pod.lasts
-        if life is not None and leaving and now - self._troubled_since > self._rhythm.give_up:
+        if life is not None and life.is_leaving and now - self._troubled_since > self._rhythm.give_up:
             await self._abandon(life, trouble.cause)
-        pause = self._backoff.pause(trouble.wait)
-        await self._setting.rest(min(pause, self._rhythm.settle) if leaving and trouble.wait is None else pause)
+        await self._setting.rest(self._pause(trouble.wait))
+
+    def _pause(self, floor: float | None = None) -> float:
+        """How long to wait before the next attempt: the last lines of a pod that goes away can be had for seconds."""
+        pause = self._backoff.pause(floor)
+        hurried = self._life is not None and self._life.is_leaving and floor is None
+        return min(pause, self._rhythm.settle) if hurried else pause
 
     async def _abandon(self, life: Life, cause: str) -> None:
         try:
@@ -245,7 +249,7 @@ class Follower:
             return
         if end.refused:
             raise InBand(end.cause)  # no log is to be had: a pod that is going away is not waited for for ever
-        await self._setting.rest(self._backoff.pause())
+        await self._setting.rest(self._pause())
 
     async def _resumption(self, life: Life) -> Resumption:
         if life.rewind is None:

@@ -50,6 +50,11 @@ class Life:
         """Its name in the words of the core."""
         return Epoch(self.pod_uid, self.container_id)
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether its pod is going away, with what was not read of its log yet."""
+        return not self.done and self.pod is not None and not self.pod.lasts
+
     def lacks_beginning(self, first: datetime, slack: float) -> bool:
         """Whether the first line that came of it is too late to be the first that it logged; ``slack``: seconds."""
         started = self.pod.started if self.pod is not None else None
