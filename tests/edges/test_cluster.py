@@ -282,13 +282,15 @@ async def test_in_band_errors_that_end_every_follow_still_let_it_catch_up(scene:
 # ---- what lines look like
 
 
-async def test_lines_of_a_megabyte_and_more_are_one_line_each(scene: Scene) -> None:
+async def test_lines_of_a_megabyte_and_more_are_one_line_each(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """Of more than a mebibyte the beginning is kept, and that is told."""
     scene.kube.write(b"a" * 200_000, b"b" * 5 * 1024 * 1024, b"c")
     async with listening(scene.source()) as heard:
         await heard.until(lambda: len(heard.lines) == 3)
         await heard.until(lambda: heard.caught_up >= 1)
     assert [len(line) for line in heard.lines[:2]] == [200_000, 1024 * 1024 - 31]
     assert heard.lines[2] == b"c"
+    assert [record.levelname for record in caplog.records if "mebibyte" in record.getMessage()] == ["WARNING"]
 
 
 async def test_a_text_without_stamp_in_mid_log_is_a_gap_and_no_line(scene: Scene) -> None:

@@ -22,12 +22,12 @@ from tests.virtual_cluster import VirtualCluster
 from watcher.cluster import Rhythm
 from watcher.core.events import CaughtUp, Epoch
 from watcher.core.lines import LONGEST_LINE, SECOND
+from watcher.simulator.faults import Cut
 from watcher.simulator.records import PIECE, Record
 from watcher.simulator.weather import Sky, Weather
 from watcher.sources import LinesRead
 
 CLUSTER = Path(__file__).parents[2] / "watcher" / "cluster"
-SILENT = replace(PATIENT, poll=60.0)  # only the planned reconnect ends a stream
 
 
 @pytest.fixture
@@ -438,7 +438,7 @@ async def test_a_log_that_the_kubelet_cannot_read_is_asked_for_less_and_less_unt
     """Its first record is damaged: every request is answered with an error, until the next rotation."""
     world = VirtualCluster(weather=Weather(calm_at=3600.0))
     broken = 'failed to get parse function: unsupported log format: "\\n"'
-    world.network.next_cut = lambda: None if world.network.calm else _no_log(broken)  # type: ignore[method-assign]
+    world.network.next_cut = lambda: None if world.network.calm else Cut(0, "clean", broken)  # type: ignore[method-assign]
     async with living(world):
         world.life.log.write(b"in the damaged file")
         await asyncio.sleep(1800)
@@ -453,12 +453,6 @@ async def test_a_log_that_the_kubelet_cannot_read_is_asked_for_less_and_less_unt
         world.life.log.write(b"in the next one")
         await asyncio.sleep(60)
     assert world.lines[-1] == b"in the next one"
-
-
-def _no_log(text: str) -> Any:
-    from watcher.simulator.faults import Cut
-
-    return Cut(0, "clean", text)
 
 
 # ---- E: limits

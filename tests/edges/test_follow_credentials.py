@@ -9,7 +9,8 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,11 @@ import pytest
 import trustme
 import yaml
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from kubernetes.aio.config import incluster_config
 
 from tests.edges.listening import QUICK, Heard, Scene, clock, listening
@@ -149,6 +155,63 @@ def write_plugin(folder: Path, certificate: Path, key: Path) -> Path:
     plugin.write_text(f"#!/bin/sh\ncat {answer}\n")
     plugin.chmod(0o755)
     return plugin
+
+
+class PlainCA:
+    """A CA whose certificates carry no key identifiers, as those of older clusters."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
+        self._certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None))
+
+    @property
+    def pem(self) -> bytes:
+        return self._certificate.public_bytes(Encoding.PEM)
+
+    def configure(self, context: ssl.SSLContext, folder: Path) -> None:
+        """Let a server at 127.0.0.1 show a certificate of this CA."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "apiserver")])
+        certificate = self._sign(server, key, x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]))
+        plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (folder / "apiserver.pem").write_bytes(plain + certificate.public_bytes(Encoding.PEM))
+        context.load_cert_chain(folder / "apiserver.pem")
+
+    def _sign(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType
+    ) -> x509.Certificate:
+        now = datetime.now(UTC)  # noqa: TID251 - certificates are checked by the real clock
+        builder = x509.CertificateBuilder(self._name, name, key.public_key(), x509.random_serial_number())
+        builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
+        critical = isinstance(extension, x509.BasicConstraints)
+        return builder.add_extension(extension, critical=critical).sign(self._key, hashes.SHA256())
+
+
+async def test_a_ca_without_key_identifiers_is_taken_as_other_clients_take_it(
+    tmp_path: Path, kube: ScriptedKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python is strict since 3.13: older clusters could not be talked to at all."""
+    create = ssl.create_default_context
+
+    def strict(*args: Any, **more: Any) -> ssl.SSLContext:
+        context = create(*args, **more)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    ca = PlainCA()
+    door = Door(trustme.CA())
+    door.context.verify_mode = ssl.CERT_NONE
+    ca.configure(door.context, tmp_path)
+    async with door.serving(kube) as address:
+        kubeconfig = write_config(tmp_path, address, {"token": "first"}, ca.pem)
+        async with listening(follow(kubeconfig)) as heard:
+            await heard.until(lambda: heard.lines == [b"one"])
+        assert heard.losses == []
+        other = write_config(tmp_path, address, {"token": "first"}, PlainCA().pem)
+        async with listening(follow(other)) as heard:
+            await heard.until(lambda: any("certificate verify failed" in cause for cause in heard.losses))
 
 
 # ---- in a pod

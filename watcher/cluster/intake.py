@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
@@ -14,6 +15,8 @@ from watcher.cluster.telling import Teller
 from watcher.core.blocks import Block, Key
 from watcher.core.lines import LONGEST_LINE, moment_of, split_stamp
 from watcher.core.resume import Resumption, Sieve
+
+log = logging.getLogger(__name__)
 
 # With what the kubelet's own errors begin; it writes them into the body of an answer that is a 200 already.
 KUBELET_ERRORS: Final = (
@@ -53,6 +56,7 @@ class Intake:
         self._whole = WholeLines()
         self._sieve = Sieve(resumption)
         self._strays_told = False
+        self._cut_told = False
         self.delivered = 0
         self.remark: str | None = None
 
@@ -93,7 +97,11 @@ class Intake:
         if block is not None:
             self._sieve.let_through(block)
             return block.first, block
-        fresh = self._sieve.sift(line[:LONGEST_LINE] for line in whole.split(b"\n")[:-1])
+        lines = whole.split(b"\n")[:-1]
+        if not self._cut_told and max(map(len, lines)) >= LONGEST_LINE:
+            self._cut_told = True
+            log.warning("a line of a mebibyte or more: what is behind that is not looked at")
+        fresh = self._sieve.sift(line[:LONGEST_LINE] for line in lines)
         return (fresh[0][0][0] if fresh else None), fresh
 
     @property
