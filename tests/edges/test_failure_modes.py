@@ -327,6 +327,24 @@ async def test_the_place_to_read_on_from_moves_with_lines_and_not_with_time(scen
 
 
 @pytest.mark.looptime(start=0)
+async def test_after_a_rotation_was_made_sure_of_the_stream_is_opened_anew() -> None:
+    """That takes seconds in which nothing is read: a kubelet that could not write leaves out whole files meanwhile."""
+    world = VirtualCluster(weather=Weather(calm_at=600.0, skies=((20.0, 40.0, Sky.DOWN),)))
+    async with living(world):
+        world.life.log.write(b"before")
+        await asyncio.sleep(21)
+        world.api.break_streams()
+        world.life.log.rotate()
+        world.life.log.write(b"behind the rotation")
+        await asyncio.sleep(60)
+        assert world.rhythm.lag > world.rhythm.lapse
+        assert world.api.follows == 3
+        (gap,) = world.shell.state.log.gaps
+    assert "rotated" in gap.cause
+    assert world.lines == [b"before", b"behind the rotation"]
+
+
+@pytest.mark.looptime(start=0)
 async def test_the_end_of_a_long_line_whose_beginning_lies_before_the_overlap_is_no_line() -> None:
     """The kubelet leaves out the first piece, which is too old, and serves the second without a stamp."""
     world = VirtualCluster(rhythm=replace(Rhythm(), lifetime=100.0))

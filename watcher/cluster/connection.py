@@ -95,7 +95,7 @@ class Connection:
                 held_up = await self._intake.take(data, self.heard_at)
                 self.heard_at, self._taking = seconds_now(), False
                 if held_up > rhythm.lapse:
-                    return End(f"the daemon was too slow to take the log, for {held_up:.0f} s", planned=True)
+                    return End(f"nothing was read for {held_up:.0f} s", planned=True)
             except Silence as silence:
                 return End(silence.cause, planned=True)
             except Trouble as trouble:

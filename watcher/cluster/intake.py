@@ -63,7 +63,7 @@ class Intake:
     async def take(self, data: bytes, now: float) -> float:
         """Deliver what these bytes complete. Raises Elsewhere, and Trouble where ``admit`` does.
 
-        Returns how many seconds there was no room for them.
+        Returns how many seconds it took to get rid of them: meanwhile nothing was read.
         """
         held_up = 0.0
         for whole in _pieces(self._whole.join(data)):
@@ -78,12 +78,12 @@ class Intake:
         first, fresh = self._sift(whole)
         if first is None:
             return 0.0
+        begun = seconds_now()
         if not self._sieve.anchored and self._admit is not None:
             if not await self._admit(moment_of(first)):
                 raise Elsewhere
             self._admit = None
         await self._miss_beginning(moment_of(first))
-        begun = seconds_now()
         await self._teller.lines(self._life, fresh, now)
         self.delivered += fresh.count if isinstance(fresh, Block) else len(fresh)
         return seconds_now() - begun
