@@ -11,6 +11,7 @@ from tests.virtual_cluster import VirtualCluster
 from watcher.core.commands import Record
 from watcher.core.state import State
 from watcher.core.view import view
+from watcher.simulator.faults import Cut
 from watcher.simulator.objects import Death
 from watcher.simulator.weather import Sky, Weather
 
@@ -119,3 +120,27 @@ async def test_what_is_lost_for_good_is_a_gap_with_pod_container_time_and_cause(
     assert all(begin - 1e-5 <= at <= end for at in story.lost)
     assert [one["from"] for one in more] == ([gap["from"]] if what == "rotated_and_silent_since" else [])
     assert [text for text in story.journal if text.startswith("gap: ")] == [f"gap: {gap['cause']}"] * (1 + len(more))
+
+
+@pytest.mark.looptime(start=0)
+async def test_an_end_that_is_never_seen_is_a_gap() -> None:
+    """Every answer breaks off after 60 bytes, in good order: what is behind them cannot be had."""
+    story = Loss()
+    world = story.world
+    world.network.next_cut = lambda: Cut(60, "clean")  # type: ignore[method-assign]
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(world.daemon(story.save).run())
+        await asyncio.sleep(5)
+        story.write(b"one")
+        await asyncio.sleep(5)
+        story.lose(b"lost" * 50)
+        world.cluster.die(world.pod, Death("Error", 1))
+        world.cluster.back_off(world.pod)
+        await asyncio.sleep(80)
+        (gap,) = view(world.shell.state, world.cluster.now())["log"]["gaps"]
+        running.cancel()
+    assert world.lines == [b"one"]
+    assert "could not be made sure of" in gap["cause"]
+    assert (gap["pod"], gap["container"]) == (story.old, "cost-model")
+    begin, end = (datetime.fromisoformat(gap[name]).timestamp() for name in ("from", "to"))
+    assert begin - 1e-5 <= story.lost[0] <= end
