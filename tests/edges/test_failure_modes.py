@@ -146,12 +146,12 @@ async def test_a_line_that_a_look_sees_before_the_stream_brings_it_is_waited_for
             await asyncio.sleep(0.003)
 
     kube._pour = pour  # type: ignore[method-assign,assignment]
-    async with listening(scene.source(replace(PATIENT, stall=2.0))) as heard:
+    async with listening(scene.source(replace(PATIENT, stall=4.0))) as heard:
         await heard.until(lambda: heard.caught_up == 1)
-        delay = 0.3
+        delay = 1.0
         kube.write(b"two")
         await scene.last.confirm()
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.3)
         assert any("tailLines" in query for query in log_queries(scene)[-1:])
         assert heard.lines == [b"one"]
         await heard.until(lambda: heard.caught_up == 2)
@@ -165,17 +165,17 @@ async def test_where_the_node_cannot_follow_the_log_is_read_again_and_again(scen
     """No inotify instance is left: reading works, following does not; after a while following is tried again."""
     kube = scene.kube
     kube.every_follow = Fault("clean", after=0, body="failed to create fsnotify watcher: too many open files")
-    async with listening(scene.source(replace(QUICK, polling=0.6))) as heard:
+    async with listening(scene.source(replace(QUICK, polling=1.0))) as heard:
         await heard.until(lambda: any("fsnotify" in cause for cause in heard.losses))
-        for n in range(10):
+        for n in range(6):
             kube.write(b"line %d" % n)
             await heard.until(lambda: len(heard.lines) == n + 1)  # noqa: B023
         assert scene.follows() <= 2
-        assert sum(q["follow"] == "false" and "tailLines" not in q for q in log_queries(scene)) >= 10
+        assert sum(q["follow"] == "false" and "tailLines" not in q for q in log_queries(scene)) >= 6
         kube.every_follow = None
         await heard.until(lambda: kube.open_follows == 1)
         kube.write(b"followed")
-        await heard.until(lambda: heard.lines == [*numbered(0, 10), b"followed"])
+        await heard.until(lambda: heard.lines == [*numbered(0, 6), b"followed"])
     assert heard.gaps == []
 
 
