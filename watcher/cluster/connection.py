@@ -55,8 +55,8 @@ class Connection:
 
     @property
     def rest(self) -> bytes:
-        """The half line that it brought last."""
-        return self._intake.rest
+        """The half line that it brought last; empty while the lines before it are still being delivered."""
+        return b"" if self._taking else self._intake.rest
 
     @property
     def idle(self) -> float:
