@@ -26,14 +26,14 @@ from watcher.preflight import identity
 from watcher.simulator.door import Door
 from watcher.simulator.installation import Disk, Installation
 from watcher.simulator.kubecost import Kubecost
-from watcher.simulator.laws import Breach, Laws
+from watcher.simulator.laws import Breach, Law, Laws
 from watcher.simulator.ledger import Ledger
 from watcher.simulator.line_book import LineBook
 from watcher.simulator.machine import Machine, Surroundings
 from watcher.simulator.mischief import Mischief, MischievousCluster, NodeClock
 from watcher.simulator.network import Network
 from watcher.simulator.person import Person
-from watcher.simulator.settings import PACE, Settings, draw_settings
+from watcher.simulator.settings import Settings, draw_settings
 from watcher.simulator.trace import Trace
 from watcher.simulator.virtual import Stuck, VirtualLoop, run
 from watcher.simulator.weather import Sky, Weather, describe, draw_weather
@@ -77,7 +77,7 @@ def simulate(seed: int, days: int | None = None, tell: Callable[[str], None] | N
         try:
             run(chaos.run, MOST_STEPS)
         except Stuck as stuck:
-            chaos.laws.fail("ends-with-a-reason", str(stuck))
+            chaos.laws.fail(Law.ENDS_WITH_A_REASON, str(stuck))
         finally:
             chaos.store.close()
             logging.disable(logging.NOTSET)
@@ -117,15 +117,14 @@ class Chaos:
                 dialect,
                 settings.scenario,
                 window,
-                PACE,
+                settings.pace,
                 rng,
                 self.ledger,
                 Disk(rng),
                 hourly_hours=settings.hourly_hours,
             )
         )
-        state = State.begin(settings.plan)
-        self.laws = Laws(state, self.ledger, self.book, self.seconds, settings.begin)
+        self.laws = Laws(settings.plan, self.ledger, self.book, self.seconds, settings.begin)
         if trace is not None:
             trace.seconds = self.seconds
 
@@ -231,7 +230,7 @@ class Chaos:
             self.store = Store(self._path).open()
             saved = self.store.load()
             if saved is None:
-                self.laws.fail("no-bug", "the state file is empty")
+                self.laws.fail(Law.NO_BUG, "the state file is empty")
                 return
             state, cursor = saved.state, saved.cursor
 
@@ -257,7 +256,7 @@ class Chaos:
                 self._at_rest = True
                 machine.daemon.stop()
                 await asyncio.sleep(STOPPING)
-                self.laws.fail("stops-when-told", f"the daemon still runs {STOPPING:g} s after it was told to stop")
+                self.laws.fail(Law.STOPS_WHEN_TOLD, f"the daemon still runs {STOPPING:g} s after it was told to stop")
                 machine.kill()
                 return
 

@@ -7,27 +7,57 @@ arrived at its door and what people were told; never what the daemon believes.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 
 from watcher.core.commands import Notify, Record, Request
-from watcher.core.events import Attached, CaughtUp, GapFound, Move
+from watcher.core.events import Attached, CaughtUp, EpochChanged, GapFound, Move
 from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus
 from watcher.core.outbox import GIVE_UP_AFTER
-from watcher.core.state import Answer, Stage, State
+from watcher.core.plan import Evidence, Plan
+from watcher.core.state import Answer, Day, Stage, State
 from watcher.simulator.door import Arrival
 from watcher.simulator.ledger import Ledger, Outcome
 from watcher.simulator.line_book import LineBook
 from watcher.sources import LinesRead, SourceEvent
 
+
+class Law(StrEnum):
+    """What must hold; ``docs/simulation.md`` says each in a sentence."""
+
+    SAVE_THEN_ACT = "save-then-act"
+    STAGE_ORDER = "stage-order"
+    ONE_REQUEST_OPEN = "one-request-open"
+    NO_REPEAT = "no-repeat"
+    DONE_IS_TRUE = "done-is-true"
+    EMPTY_IS_TRUE = "empty-is-true"
+    FAILED_IS_TRUE = "failed-is-true"
+    SILENCE_IS_HEARD = "silence-is-heard"
+    CURSOR_NEVER_LEADS = "cursor-never-leads"
+    EACH_LINE_ONCE = "each-line-once"
+    FILED_WHERE_IT_BELONGS = "filed-where-it-belongs"
+    HEARD_IS_HEARD = "heard-is-heard"
+    NEVER_DEAF = "never-deaf"
+    PEOPLE_ARE_TOLD = "people-are-told"
+    OUTBOX = "outbox"
+    ENDS_WITH_A_REASON = "ends-with-a-reason"
+    STOPS_WHEN_TOLD = "stops-when-told"
+    NO_ILLEGAL_MOVE = "no-illegal-move"
+    NO_BUG = "no-bug"
+
+
 _CONTAINER = re.compile(r'"container": "([^"]*)"')  # in a cursor of the cluster source, before the long part of it
+_PLACE = re.compile(r'"place": "t1 ([0-9a-f]{32})')  # the last line before it
+_KEY = struct.Struct(">q8s")
 _FINISHED = frozenset({DayStatus.DONE, DayStatus.SKIPPED})
 _TOLD = frozenset({RunStatus.HELD, RunStatus.FAILED, RunStatus.DONE})
 _TRUTH = {
-    DayStatus.DONE: ("done-is-true", Outcome.DONE),
-    DayStatus.EMPTY: ("empty-is-true", Outcome.EMPTY),
-    DayStatus.FAILED: ("failed-is-true", Outcome.FAILED),
+    DayStatus.DONE: (Law.DONE_IS_TRUE, Outcome.DONE),
+    DayStatus.EMPTY: (Law.EMPTY_IS_TRUE, Outcome.EMPTY),
+    DayStatus.FAILED: (Law.FAILED_IS_TRUE, Outcome.FAILED),
 }
 
 
@@ -35,7 +65,7 @@ _TRUTH = {
 class Breach:
     """A law that did not hold."""
 
-    law: str
+    law: Law
     at: float
     text: str
 
@@ -55,10 +85,11 @@ class Laws:
     """Watches one run over all lives of the daemon. ``begin``: the daemon's clock at 0 s."""
 
     def __init__(
-        self, state: State, ledger: Ledger, book: LineBook, seconds: Callable[[], float], begin: datetime
+        self, plan: Plan, ledger: Ledger, book: LineBook, seconds: Callable[[], float], begin: datetime
     ) -> None:
         self.breaches: list[Breach] = []
-        self.saved = state
+        self._plan = plan
+        self.saved = State.begin(plan)
         self._ledger = ledger
         self._book = book
         self._seconds = seconds
@@ -71,9 +102,11 @@ class Laws:
         self._retried: set[tuple[str, date]] = set()
         self._meddled = False
         self._posted: dict[tuple[int, str], datetime] = {}
+        self._caught_up: list[tuple[float, datetime]] = []  # when it was said, and up to when
+        self._gaps: list[float] = []  # when one was told
         self._delivered: set[tuple[int, str]] = set()
 
-    def fail(self, law: str, text: str) -> None:
+    def fail(self, law: Law, text: str) -> None:
         """Note that a law did not hold."""
         self.breaches.append(Breach(law, self._seconds(), text))
 
@@ -84,7 +117,7 @@ class Laws:
         number, name = request.request, request.stage
         stage = self.saved.stage(name)
         if stage.open is None or stage.open.request != number or stage.open.answer is not Answer.AWAITED:
-            self.fail("save-then-act", f"request {number} left before a state that says so was saved")
+            self.fail(Law.SAVE_THEN_ACT, f"request {number} left before a state that says so was saved")
             return
         self._check_order(number, name)
         epoch = stage.open.epoch.container_id if stage.open.epoch is not None else ""
@@ -101,18 +134,20 @@ class Laws:
             claimed = {day for day, known in earlier.days.items() if known.status is DayStatus.DONE}
             days |= claimed - self._ledger.finished(earlier.name)
             if days:
-                self.fail("stage-order", f"request {number} for {name} before {earlier.name} {min(days)} was finished")
+                self.fail(
+                    Law.STAGE_ORDER, f"request {number} for {name} before {earlier.name} {min(days)} was finished"
+                )
 
     def _check_one_at_a_time(self, number: int, name: str, epoch: str) -> None:
         if self._in_flight:
-            self.fail("one-request-open", f"request {number} for {name} while {self._in_flight} awaits its answer")
+            self.fail(Law.ONE_REQUEST_OPEN, f"request {number} for {name} while {self._in_flight} awaits its answer")
         for other in self.saved.stages:
             if other.name != name and (other.unsettled() or _awaits(other)):
-                self.fail("one-request-open", f"request {number} for {name} while {other.name} is open")
+                self.fail(Law.ONE_REQUEST_OPEN, f"request {number} for {name} while {other.name} is open")
         known = {one.request.request for one in self._sent if one.epoch == epoch}
         at_work = self._at_work(known - self._doubled - self._unheard)
         if at_work and not self._meddled:
-            self.fail("one-request-open", f"request {number} for {name} while Kubecost works on {at_work}")
+            self.fail(Law.ONE_REQUEST_OPEN, f"request {number} for {name} while Kubecost works on {at_work}")
 
     def _at_work(self, requests: set[int]) -> set[int]:
         """Those of the requests on which Kubecost still works."""
@@ -128,7 +163,7 @@ class Laws:
             same = earlier.request.stage == request.stage and earlier.epoch == epoch
             if same and again and earlier.request.request in self._taken - self._unheard:
                 text = f"request {request.request} repeats {earlier.request.request} for {request.stage} {min(again)}"
-                self.fail("no-repeat", f"{text} in the same epoch; nothing was lost")
+                self.fail(Law.NO_REPEAT, f"{text} in the same epoch; nothing was lost")
 
     def arrived(self, arrival: Arrival) -> None:
         """A request reached Kubecost."""
@@ -161,10 +196,13 @@ class Laws:
         """A state is on the disk."""
         before, self.saved = self.saved, state
         named = _CONTAINER.search(cursor, 0, 500) if cursor is not None else None
+        place = _PLACE.search(cursor, 0, 500) if cursor is not None else None
+        if place is not None and not self._book.has_read(_KEY.unpack(bytes.fromhex(place[1]))):
+            self.fail(Law.CURSOR_NEVER_LEADS, "the saved cursor names a line that the daemon has not read")
         self._book.keep(named[1] if named is not None else None)
         for record in records:
             if record.kind == "illegal" and not record.text.startswith(tuple(Move)):
-                self.fail("no-illegal-move", f"{record.stage} {record.day} {record.text}")
+                self.fail(Law.NO_ILLEGAL_MOVE, f"{record.stage} {record.day} {record.text}")
         if state.stages is not before.stages:
             for old, new in zip(before.stages, state.stages, strict=True):
                 if new.days is not old.days:
@@ -179,6 +217,7 @@ class Laws:
         for day, known in new.days.items():
             if known.status is old.days[day].status:
                 continue
+            self._check_silence(old, day, known)
             if known.status in _TRUTH:
                 law, outcome = _TRUTH[known.status]
                 life = new.open.epoch.container_id if new.open is not None and new.open.epoch is not None else ""
@@ -192,18 +231,41 @@ class Laws:
                     inferred = ", concluded" if known.inferred else ""
                     self.fail(law, f"{new.name} {day} is called {known.status}{inferred}: {known.evidence}")
 
+    def _check_silence(self, stage: Stage, day: date, known: Day) -> None:
+        """A silence counts only when the log was looked at after it; as quiet, only when nothing of it is missing.
+
+        ``stage`` is as it was before, ``known`` what the day is called now: the next request may be open already.
+        """
+        held, rules = stage.open, self._plan.stage(stage.name)
+        quiet = known.status is DayStatus.DONE and known.inferred and rules.rules.least is Evidence.QUIET
+        if held is None or not (quiet or known.status is DayStatus.UNCLEAR):
+            return
+        patience = rules.patience.day if held.active or held.again else rules.patience.start
+        until = held.silent_since + (rules.patience.quiet if quiet else patience)
+        told = next((told for told, upto in self._caught_up if upto >= until), None)
+        if told is None:
+            self.fail(
+                Law.SILENCE_IS_HEARD, f"{stage.name} {day} is {known.status}, nobody looked after {until:%H:%M:%S}"
+            )
+        elif quiet and any(self._true(held.requested_at) < gap < told for gap in self._gaps):
+            self.fail(Law.SILENCE_IS_HEARD, f"{stage.name} {day} is called done by a quiet with a gap in it")
+
+    def _true(self, moment: datetime) -> float:
+        """A time of the daemon's clock in seconds since the beginning."""
+        return (moment - self._begin).total_seconds()
+
     def _check_told(self, before: State, state: State) -> None:
         if state.status in _TOLD and state.outbox.next_number == before.outbox.next_number:
-            self.fail("people-are-told", f"the run is {state.status} ({state.reason}), and nobody is told")
+            self.fail(Law.PEOPLE_ARE_TOLD, f"the run is {state.status} ({state.reason}), and nobody is told")
         if state.status is RunStatus.HELD and not state.reason:
-            self.fail("ends-with-a-reason", "the run holds without a reason")
+            self.fail(Law.ENDS_WITH_A_REASON, "the run holds without a reason")
 
     # ---- messages ---------------------------------------------------------------------------------------------------
 
     def tells(self, notify: Notify) -> None:
         """A message leaves the daemon."""
         if (notify.message, notify.destination) not in self._posted:
-            self.fail("save-then-act", f"message {notify.message} left before it was saved")
+            self.fail(Law.SAVE_THEN_ACT, f"message {notify.message} left before it was saved")
 
     def delivered(self, notify: Notify) -> None:
         """A destination has it, whatever the daemon was told."""
@@ -217,18 +279,22 @@ class Laws:
             case LinesRead(epoch, lines) if lines and epoch is not None:
                 wrong, own = self._book.take(epoch.container_id, lines)
                 if wrong is not None:
-                    self.fail("each-line-once", wrong)
+                    self.fail(Law.EACH_LINE_ONCE, wrong)
                 if not own and any(stage.open is not None and stage.open.epoch == epoch for stage in self.saved.stages):
-                    self.fail("filed-where-it-belongs", f"lines of another life, while {epoch} has a request open")
+                    self.fail(Law.FILED_WHERE_IT_BELONGS, f"lines of another life, while {epoch} has a request open")
             case LinesRead():
                 self._book.take("", ())
             case Attached(epoch) if epoch is not None:
                 self._book.follow(epoch.container_id)
+            case EpochChanged(epoch):
+                self._book.speak_of(epoch.container_id)
             case GapFound(gap):
+                self._gaps.append(self._seconds())
                 self._book.miss(gap)
             case CaughtUp(upto):
-                if lost := self._book.missing((upto - self._begin).total_seconds()):
-                    self.fail("heard-is-heard", f"caught up to {upto:%H:%M:%S.%f}, without {lost}")
+                self._caught_up.append((self._seconds(), upto))
+                if lost := self._book.missing(self._true(upto)):
+                    self.fail(Law.HEARD_IS_HEARD, f"caught up to {upto:%H:%M:%S.%f}, without {lost}")
             case _:
                 pass
 
@@ -247,16 +313,16 @@ class Laws:
         """The run is over. ``heard_until``: every line logged before must have been heard; None: nothing is."""
         state = self.saved
         if state.status not in ENDED_RUN | {RunStatus.HELD}:
-            self.fail("ends-with-a-reason", f"the run is still {state.status} ({state.reason})")
+            self.fail(Law.ENDS_WITH_A_REASON, f"the run is still {state.status} ({state.reason})")
         elif state.status is not RunStatus.DONE and not state.reason:
-            self.fail("ends-with-a-reason", f"the run is {state.status} without a reason")
+            self.fail(Law.ENDS_WITH_A_REASON, f"the run is {state.status} without a reason")
         now = self._begin + timedelta(seconds=self._seconds())
         waiting = {(message.number, name) for message in state.outbox.messages for name in message.deliveries}
         for letter, at in self._posted.items():
             if letter not in self._delivered | waiting and now - at < GIVE_UP_AFTER:
-                self.fail("outbox", f"message {letter[0]} to {letter[1]} was neither delivered nor kept")
+                self.fail(Law.OUTBOX, f"message {letter[0]} to {letter[1]} was neither delivered nor kept")
         if heard_until is not None and (lost := self._book.missing(heard_until)):
-            self.fail("never-deaf", f"not heard after so long: {lost}")
+            self.fail(Law.NEVER_DEAF, f"not heard after so long: {lost}")
 
 
 def _awaits(stage: Stage) -> bool:

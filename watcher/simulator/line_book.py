@@ -14,6 +14,7 @@ from typing import Any
 
 from watcher.core.events import Gap
 from watcher.core.lines import moment_of
+from watcher.core.resume import key_of
 from watcher.simulator.cluster import Cluster
 from watcher.simulator.objects import COST_MODEL, Life, Pod
 from watcher.simulator.records import Clock, ContainerLog, Record
@@ -50,6 +51,15 @@ class Page:
         return (one for one in waiting if not one.taken)
 
 
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A gap as it was told: of this life's log (None: of any), from this line on, up to the stamp of its end."""
+
+    page: Page | None
+    after: int
+    end: datetime | None
+
+
 class WitnessedLog(ContainerLog):
     """A log that notes the true time of every line. ``stamped`` gives the runtime's stamp of the next line."""
 
@@ -84,18 +94,21 @@ class WitnessedLog(ContainerLog):
 class LineBook:
     """Compares what was logged with what was taken. ``pages`` by container id.
 
-    ``slack``: how far the ends of a gap may lie beside the stamps that they mean, because the node's clock steps.
+    ``slack``: how far the end of a gap may lie beside the stamps that it means, because the node's clock steps.
     """
 
     def __init__(self, slack: timedelta) -> None:
         self.pages: dict[str, Page] = {}
         self._slack = slack
-        self._gaps: list[Gap] = []
+        self._gaps: list[Missed] = []
         self._loose: deque[list[Written]] = deque()  # batches that were taken, and are not kept
         self._read = 0  # how many of these the daemon has made its own
-        self._loose_gaps: list[Gap] = []
+        self._loose_gaps: list[Missed] = []
         self._kept_lives: set[str] = set()
         self._is_followed = False
+        self._spoken_of = ""  # the life that the source speaks of now
+        self._kept_life = ""
+        self._ends: set[tuple[datetime, bytes]] = set()  # where the batches end that the daemon has read
 
     def open_page(self, pod: Pod, life: Life) -> None:
         """The container that is followed began a life."""
@@ -110,8 +123,15 @@ class LineBook:
             for line in page.lines:
                 line.whole = False
 
+    def speak_of(self, container_id: str) -> None:
+        """The source says that this life goes on from here: whatever it logs is to be taken, or told as a gap."""
+        self._spoken_of = container_id
+        if self._is_followed and container_id in self.pages:
+            self.pages[container_id].followed = True
+
     def follow(self, container_id: str) -> None:
         """A stream of this life is open: from here on every line is to be taken."""
+        self._spoken_of = container_id
         if container_id in self.pages:
             self.pages[container_id].followed = True
         if self._is_followed:
@@ -135,8 +155,11 @@ class LineBook:
         return first is not None and first.at + seconds <= now
 
     def miss(self, gap: Gap) -> None:
-        """The daemon tells a gap."""
-        self._loose_gaps.append(gap)
+        """The daemon tells a gap: what comes after the last line of the life that it speaks of, up to the gap's end."""
+        page = self.pages.get(self._spoken_of)
+        behind = page.lines if page is not None else []
+        after = next((number for number in range(len(behind), 0, -1) if behind[number - 1].taken), 0)
+        self._loose_gaps.append(Missed(page, after, gap.end))
 
     def take(self, container_id: str, lines: Iterable[RawLine]) -> tuple[str | None, bool]:
         """The source hands a batch over: what is wrong with that, and whether all of it was this life's.
@@ -161,7 +184,13 @@ class LineBook:
 
     def read(self) -> None:
         """The daemon takes the next batch out of its queue."""
+        if batch := self._loose[self._read]:
+            self._ends.add(_place_of(batch[-1]))
         self._read += 1
+
+    def has_read(self, place: tuple[int, bytes]) -> bool:
+        """Whether the daemon has read the line that a cursor names (stamp in ns, digest)."""
+        return (moment_of(place[0]), place[1]) in self._ends
 
     def keep(self, life: str | None) -> None:
         """A save covers everything that was read; ``life``: the container its cursor names."""
@@ -172,11 +201,14 @@ class LineBook:
         self._loose_gaps.clear()
         if life is not None:
             self._kept_lives.add(life)
+            self._kept_life = life
 
     def forget(self) -> None:
         """The daemon died: what was not kept was not taken."""
         for line in (line for batch in self._loose for line in batch):
             line.taken = False
+        self._ends -= {_place_of(batch[-1]) for batch in self._loose if batch}
+        self._spoken_of = self._kept_life
         self._loose.clear()
         self._loose_gaps.clear()
         self._read = 0
@@ -193,7 +225,7 @@ class LineBook:
                 line = page.lines[page.due]
                 if line.at > until:
                     break
-                if not line.taken and line.whole and not self._excused(page, line):
+                if not line.taken and line.whole and not self._excused(page, page.due):
                     return f"{line.stamp} {line.text[:80]!r} of pod {page.pod}, logged at {line.at:.1f} s"
                 page.due += 1
         return None
@@ -203,15 +235,20 @@ class LineBook:
         pages = list(self.pages.values())
         return pages[next(index for index, one in enumerate(pages) if one is page) + 1 :]
 
-    def _excused(self, page: Page, line: Written) -> bool:
+    def _excused(self, page: Page, number: int) -> bool:
         if not page.followed and (page.over or any(one.followed for one in self._after(page))):
             return True  # it came and went between two looks of the daemon
+        stamp = page.lines[number].stamp
         return any(
-            (gap.pod is None or gap.pod == page.pod)
-            and (gap.start is None or gap.start - self._slack <= line.stamp)
-            and (gap.end is None or line.stamp <= gap.end + self._slack)
+            (gap.page is None or (gap.page is page and gap.after <= number))
+            and (gap.end is None or stamp <= gap.end + self._slack)
             for gap in (*self._gaps, *self._loose_gaps)
         )
+
+
+def _place_of(line: Written) -> tuple[datetime, bytes]:
+    """As a cursor names it."""
+    return line.stamp, key_of(0, line.text)[1]
 
 
 class WitnessedCluster(Cluster):

@@ -23,7 +23,7 @@ from watcher.daemon import Daemon, Edges
 from watcher.errors import WatcherError
 from watcher.matcher import Matcher
 from watcher.simulator.door import Door
-from watcher.simulator.laws import Laws
+from watcher.simulator.laws import Law, Laws
 from watcher.simulator.network import Network
 from watcher.simulator.objects import COST_MODEL
 from watcher.simulator.slow_disk import SlowDisk
@@ -107,7 +107,7 @@ class Machine:
             return f"{type(error).__name__}: {error}"
         except Exception as error:  # noqa: BLE001  a bug of the daemon is a finding, not our end
             if not self._dead:
-                self._laws.fail("no-bug", _innermost(error))
+                self._laws.fail(Law.NO_BUG, _innermost(error))
             return f"bug: {error}"
 
     def kill(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Final
 
 from watcher.simulator.kubecost import Kubecost
 from watcher.simulator.line_book import LineBook, WitnessedCluster
 from watcher.simulator.objects import COST_MODEL, Container, Death
+from watcher.simulator.process import STACK
 from watcher.simulator.weather import Weather
 
 FILLING: Final = 45.0  # seconds from a file's first line to its rotation, at least: it has to become big
@@ -82,37 +83,53 @@ class Mischief:
                 (weather.clock_step, self._step_clock),
                 (weather.death, self._kill),
                 (weather.replacement, self._replace),
+                (weather.collapse, self._collapse),
             ):
                 if rate:
                     tasks.create_task(self._now_and_then(rate, deed))
 
-    async def _now_and_then(self, per_minute: float, deed: Callable[[], None]) -> None:
+    async def _now_and_then(self, per_minute: float, deed: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._rng.expovariate(per_minute / MINUTE))
             if self._weather.is_calm(loop.time()):
                 return
-            deed()
+            await deed()
 
-    def _rotate(self) -> None:
+    async def _rotate(self, *, stuck: bool | None = None) -> None:
         pods = [pod for pod in self._cluster.own_pods() if pod.cost_model.life is not None]
         life = self._rng.choice(pods).cost_model.life if pods else None
         if life is not None and self._book.has_lasted(life, FILLING, asyncio.get_running_loop().time()):
-            stuck = self._rng.random() < self._weather.stuck
+            stuck = self._rng.random() < self._weather.stuck if stuck is None else stuck
             self._note(f"log of {life.container_id[-8:]} rotated{', followers stay behind' if stuck else ''}")
             self._book.rotate(life)
             life.log.rotate(followers_stuck=stuck)
 
-    def _step_clock(self) -> None:
+    async def _step_clock(self) -> None:
         self._clock.step()
         self._note(f"the node's clock is set to {self._clock.ahead:+.1f} s")
 
-    def _kill(self) -> None:
+    async def _kill(self) -> None:
         death = self._rng.choice(DEATHS)
         self._note(f"the container dies: {death.reason}")
+        life = self._cluster.pod.cost_model.life
+        if death.reason == "Error" and life is not None and life.death is None:
+            for line in STACK:
+                life.log.write(line)
         self._kubecost.crash(death)
 
-    def _replace(self) -> None:
+    async def _replace(self) -> None:
         rollout = self._rng.random() < 0.5
         self._note("rollout" if rollout else "the pod is evicted")
         self._kubecost.replace_pod(rollout=rollout)
+
+    async def _collapse(self) -> None:
+        """A node under pressure: each of these makes the next one hard to read."""
+        for deed, longest in ((self._rotate_stuck, 12.0), (self._kill, 12.0), (self._replace, 0.0)):
+            if self._weather.is_calm(asyncio.get_running_loop().time()):
+                return
+            await deed()
+            await asyncio.sleep(self._rng.uniform(0.0, longest))
+
+    async def _rotate_stuck(self) -> None:
+        await self._rotate(stuck=True)

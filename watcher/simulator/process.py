@@ -14,8 +14,8 @@ from watcher.simulator.installation import Installation
 from watcher.simulator.ledger import Outcome, Repair
 from watcher.simulator.objects import Death, Life, Pod
 from watcher.simulator.pipelines import PIPELINES
-from watcher.simulator.startup import start_up
-from watcher.simulator.troubles import Dies, Foreign, Replaced, Silent, Slow, Stalled
+from watcher.simulator.startup import load_stores, start_up
+from watcher.simulator.troubles import Dies, Foreign, Replaced, Rereads, Silent, Slow, Stalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,9 @@ class Process:
     async def _work(self, queue: asyncio.Queue[Repair], pipeline: Callable[[Process, Repair], Awaitable[None]]) -> None:
         while True:
             repair = await queue.get()
+            for kind in ("Asset", "Allocation"):
+                if Rereads(repair.stage) in self.installation.scenario.troubles and kind.lower() == repair.stage:
+                    load_stores(self, (kind,))
             await asyncio.sleep(self.installation.pace.accept)
             await pipeline(self, repair)
 

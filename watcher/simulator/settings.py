@@ -24,6 +24,7 @@ from watcher.simulator.troubles import (
     Foreign,
     Refused,
     Replaced,
+    Rereads,
     Silent,
     Slow,
     Stalled,
@@ -64,6 +65,7 @@ class Settings:
     hourly_hours: int
     once: bool
     moves: int
+    pace: Pace
     reach: tuple[float, float]  # how far the node's clock may be set ahead of ours, in seconds
 
     @property
@@ -119,6 +121,7 @@ def draw_settings(rng: Random, days: int | None) -> Settings:
         24 * 14 if hourly else 49,
         once=rng.random() < 0.5,
         moves=rng.choice((0, 0, 0, 1, 3)),
+        pace=replace(PACE, restart=rng.choice((1.0, 8.0))),
         reach=rng.choice(((-4.0, 16.0), (-10.0, 10.0), (0.0, 20.0))),
     )
 
@@ -138,6 +141,7 @@ def draw_troubles(rng: Random, stages: tuple[str, ...]) -> tuple[Trouble, ...]:
         (1, Foreign(stage, day, rng.choice(STORES), rng.choice((0, 30)))),
         (1, Stalled(stage, day)),
         (1, Denied("cloudCost")),
+        (2, Rereads(store)),
     ]
     count = rng.choices((0, 1, 2), (6, 3, 1))[0]
     weights = [weight for weight, _ in makers]

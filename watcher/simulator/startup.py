@@ -24,7 +24,7 @@ async def start_up(process: Speaker) -> None:
     for key in one.scenario.providers:
         _find_provider(process, key)
     await asyncio.sleep(one.pace.startup)
-    _load_stores(process)
+    load_stores(process)
     await asyncio.sleep(one.pace.ready)
 
 
@@ -49,10 +49,11 @@ def _find_provider(process: Speaker, key: str) -> None:
         process.info(phrases.query_cloud_usage(key, "Build", identity, recent))
 
 
-def _load_stores(process: Speaker) -> None:
+def load_stores(process: Speaker, kinds: tuple[str, ...] = ("Asset", "Allocation")) -> None:
+    """Read every stored day from disk, and print it as if it were new."""
     one = process.installation
     hours = one.hourly_coverage()
-    for kind in ("Asset", "Allocation"):
+    for kind in kinds:
         identity = one.identity()
         for back in range(1, 5):
             hour = Window(hours.end - back * ONE_HOUR, hours.end - (back - 1) * ONE_HOUR)

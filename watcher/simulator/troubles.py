@@ -82,4 +82,11 @@ class Denied:
     stage: str
 
 
-Trouble = Dies | Replaced | Slow | Emptied | Refused | Silent | Foreign | Stalled | Denied
+@dataclass(frozen=True, slots=True)
+class Rereads:
+    """The pipeline ends an ordinary run over all stored days before it takes up a repair: lines like the repair's."""
+
+    stage: str
+
+
+Trouble = Dies | Replaced | Slow | Emptied | Refused | Silent | Foreign | Stalled | Denied | Rereads

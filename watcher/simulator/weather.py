@@ -47,6 +47,7 @@ class Weather:
     # the container
     death: float = 0.0  # per minute
     replacement: float = 0.0  # per minute
+    collapse: float = 0.0  # per minute: rotation, death and replacement within seconds
     last_words: float = 0.0  # of deaths: the last line has no newline
     # Kubecost's door
     answered_badly: float = 0.0
@@ -87,6 +88,7 @@ _RANGES: dict[str, _Range] = {
     "clock_step": _Range(0.25, 0.1, 0.7),
     "death": _Range(0.35, 0.05, 0.35),
     "replacement": _Range(0.25, 0.03, 0.25),
+    "collapse": _Range(0.3, 0.1, 0.5),
     "last_words": _Range(0.5, 0.1, 1.0),
     "answered_badly": _Range(0.45, 0.1, 0.6),
     "crash": _Range(0.5, 0.2, 1.0),
