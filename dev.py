@@ -5,6 +5,7 @@
     python3 dev.py soak [N] [ARGS]    N seeds of the simulation in virtual time (1000), in all cores
     python3 dev.py kills [N] [ARGS]   one run over real sockets, killed N times (200)
     python3 dev.py test [ARGS]        the tests: `pytest ARGS`
+    python3 dev.py bench [ARGS]       how fast it is, beside its peers, in one run (`bench --help`)
     python3 dev.py check              format, lint, types, import contracts
     python3 dev.py fix                format, and repair what the linter can repair
     python3 dev.py run PROGRAM [ARGS] any program of the environment
@@ -64,6 +65,9 @@ def main(arguments: "list[str]") -> int:
     if command == "test":
         install(DEV_LOCKS)
         return run("python", "-m", "pytest", *rest)
+    if command == "bench":
+        install(DEV_LOCKS)
+        return run("python", "-m", "benchmarks", *rest)
     if command == "check":
         install(DEV_LOCKS)
         return max([run(*check) for check in CHECKS])  # every one of them runs, so that one call tells all

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from watcher.profile import load_profile
 
 THIRTY = str(Path(__file__).with_name("thirty.yaml"))
 SHIPPED = "kubecost-1.99"
+OURS = "watcher replay, 30 patterns"
+SHIPPED_ALONE = "watcher replay, shipped profile"
 DENSITIES = (0.0, 0.001, 0.05)
 MB = 1_000_000
 
@@ -27,33 +30,31 @@ def measure(folder: Path, size: int, count: int, tell: Callable[[str], None]) ->
     rows: list[dict[str, Any]] = []
     for density in DENSITIES:
         with _log(folder, size, density, tell) as log:
-            ours = {"watcher, 30 patterns": THIRTY, "watcher, shipped profile": SHIPPED}
-            contestants = {name: _our_turn(log, profile) for name, profile in ours.items()}
+            contestants = {OURS: _our_turn(log, THIRTY), SHIPPED_ALONE: _our_turn(log, SHIPPED)}
             contestants |= {peer.name: _turn(peer, log, folder, patterns) for peer in PEERS if peer.installed}
             tell(f"files, density {density:.1%}: {', '.join(contestants)}")
             series = rounds(count, contestants)
             rows += [_row(density, each, series) for each in series.values()]
-            rows += [{"density": density, "name": peer.name, "missing": True} for peer in PEERS if not peer.installed]
     return rows
 
 
-def memory(folder: Path, sizes: tuple[int, ...], tell: Callable[[str], None]) -> list[dict[str, Any]]:
+def memory(folder: Path, sizes: Sequence[int], tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """Peak memory of a replay by the size of the log."""
     rows = []
     for size in sizes:
         with _log(folder, size, 0.001, tell) as log:
             done = run(watcher(log, THIRTY))
-            rows.append({"bytes": log.stat().st_size, "kib": done.memory, "seconds": done.seconds})
+            rows.append({"bytes": log.stat().st_size, "peak_kib": done.memory, "seconds": done.seconds})
     return rows
 
 
 def _row(density: float, series: Series, all_of_them: dict[str, Series]) -> dict[str, Any]:
-    ours = all_of_them["watcher, 30 patterns"]
     return {
         "density": density,
         "name": series.name,
-        "mb_per_second": round(series.median / MB, 2),
-        "ours_is_times": round(ratio(ours, series), 2),
+        "mb_per_second": series.median / MB,
+        "ours_is_times": ratio(all_of_them[OURS], series),
+        "shipped_is_times": ratio(all_of_them[SHIPPED_ALONE], series),
         "peak_kib": series.memory,
         "said": series.said,
     }
@@ -80,9 +81,13 @@ def _turn(peer: Peer, log: Path, folder: Path, patterns: list[str]) -> Callable[
     def turn(series: Series) -> float:
         done = run(command, {"LC_ALL": "C"} if peer.c_locale else None)
         series.memory = max(series.memory, done.memory)
-        series.said = f"{done.output.split()[-1]} lines" if peer.most > 1 << 32 and done.output.split() else ""
+        if done.code not in peer.good_codes:
+            series.said = f"failed with exit code {done.code}"
+            return math.nan
+        last = done.output.split()[-1:]
+        series.said = f"{last[0]} lines" if peer.counts and last else ""
         if size < log.stat().st_size:
-            series.said = f"on the first {size >> 20 or 1} MiB"
+            series.said = f"on the first {size / MB:.1f} MB"
         return size / done.seconds
 
     return turn

@@ -16,13 +16,20 @@ WINDOW = "2023-01-01T00:00:00Z,2023-01-04T00:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A program, how it is called on a log with patterns, and on how much of a log (bytes) it is let loose."""
+    """A program, how it is called on a log with patterns, and on how much of a log (bytes) it is let loose.
+
+    ``package`` is the one of Debian that brings it; ``counts``: the last word that it writes is the number of lines.
+    """
 
     name: str
     program: str
     command: Callable[[Path, Path, Sequence[str]], list[str]]
     most: int
+    package: str
+    version: str
     c_locale: bool = False
+    counts: bool = False
+    good_codes: tuple[int, ...] = (0,)
 
     @property
     def installed(self) -> bool:
@@ -76,14 +83,16 @@ def _fail2ban(log: Path, folder: Path, patterns: Sequence[str]) -> list[str]:
 
 
 MIB = 1 << 20
+ALL = 1 << 50
+NONE_FOUND = (0, 1)  # 1: no line matched
 PEERS = (
-    Peer("rg -c", "rg", _ripgrep, 1 << 40),
-    Peer("grep -E", "grep", _grep, 1 << 40, c_locale=True),
-    Peer("gawk", "gawk", _gawk, 256 * MIB, c_locale=True),
-    Peer("lnav", "lnav", _lnav, 64 * MIB),
-    Peer("SEC", "sec", _sec, 8 * MIB),
-    Peer("swatchdog", "swatchdog", _swatchdog, 8 * MIB),
-    Peer("fail2ban-regex", "fail2ban-regex", _fail2ban, MIB // 2),
+    Peer("rg -c", "rg", _ripgrep, ALL, "ripgrep", "--version", counts=True, good_codes=NONE_FOUND),
+    Peer("grep -E", "grep", _grep, ALL, "grep", "--version", c_locale=True, counts=True, good_codes=NONE_FOUND),
+    Peer("gawk", "gawk", _gawk, 256 * MIB, "gawk", "--version", c_locale=True),
+    Peer("lnav", "lnav", _lnav, 64 * MIB, "lnav", "-V"),
+    Peer("SEC", "sec", _sec, 8 * MIB, "sec", "--version"),
+    Peer("swatchdog", "swatchdog", _swatchdog, 8 * MIB, "swatch", "--version"),
+    Peer("fail2ban-regex", "fail2ban-regex", _fail2ban, MIB // 2, "fail2ban", "--version"),
 )
 
 

@@ -51,6 +51,14 @@ _OBJECTS = {
     "/apis/apps/v1/namespaces/bench/replicasets/r": {"metadata": {"name": "r", "uid": "rs"} | _OWNER},
     "/api/v1/namespaces/bench/pods": {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [_POD]},
     "/api/v1/namespaces/bench/pods/p": {"kind": "Pod", "apiVersion": "v1"} | _POD,
+    # What kubectl wants to know before it reads a log.
+    "/api": {"kind": "APIVersions", "versions": ["v1"]},
+    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+    "/api/v1": {
+        "kind": "APIResourceList",
+        "groupVersion": "v1",
+        "resources": [{"name": "pods", "singularName": "pod", "namespaced": True, "kind": "Pod", "verbs": ["get"]}],
+    },
 }
 
 
@@ -91,7 +99,8 @@ class Server:
 
     def _answer(self, connection: socket.socket, path: str, query: str) -> bool:
         if path == "/raw" or (path.endswith("/log") and "follow=true" in query):
-            self._stream(connection, ends=path == "/raw")
+            # The watcher and who wants to hear what follows a request ask for stamps; a pipeline's stream has an end.
+            self._stream(connection, ends="timestamps=true" not in query)
             return False
         if path.endswith("/log"):
             _reply(connection, self._last, "text/plain")
