@@ -97,10 +97,13 @@ def _contestants(folder: Path, log: Path, lines: int, *, a_line_each: bool) -> d
 
 
 def _piped(folder: Path, log: Path, command: str, *, a_line_each: bool) -> float:
-    with serving(log, a_line_each=a_line_each) as server:
-        with subprocess.Popen(_shell(folder, command, server), stdout=subprocess.DEVNULL) as child:
-            begun = server.wait_for("sending")
-            child.wait(WAIT)
+    with (
+        serving(log, a_line_each=a_line_each) as server,
+        # Not to /dev/null: grep knows it, and would end at the first line that matches.
+        subprocess.Popen(_shell(folder, command, server), stdout=subprocess.PIPE) as child,
+    ):
+        begun = server.wait_for("sending")
+        child.communicate(timeout=WAIT)
         return time.monotonic() - begun
 
 
