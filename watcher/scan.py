@@ -86,16 +86,17 @@ class Scanner:
     def _read_block(self, block: Block, epoch: Epoch | None) -> LogRead:
         """As ``read_batch``, of lines that still bear the runtime's stamps."""
         data = block.data
-        facts, near_missed = [], 0
+        facts, near_missed, info = [], 0, False
         for first, last, patterns in self._spans(data, 0, len(data)):
             ns, text = split_stamp(data[first:last])
             if ns is None:
                 continue
             reading = self.matcher.read(text, moment_of(ns), patterns)
             near_missed += reading.near_miss
+            info = info or reading.is_info
             if (fact := reading.fact) is not None:
                 facts.append(fact)
-        info_lines = int(states_info(data, 0, len(data), stamped=True))
+        info_lines = int(info or states_info(data, 0, len(data), stamped=True))
         at = moment_of(block.last[0])
         return LogRead(epoch, tuple(facts), block.count, len(facts), near_missed, info_lines, at)
 
@@ -103,18 +104,19 @@ class Scanner:
         """Read lines of one epoch's log in order of arrival: their facts, and the counts that go with them."""
         buffer = b"\n".join([*(line.text for line in lines), b""])
         end = len(buffer)
-        facts, near_missed = [], 0
+        facts, near_missed, info = [], 0, False
         number = upto = 0
         for first, _, patterns in self._spans(buffer, 0, end):
             number += buffer.count(b"\n", upto, first)
             upto = first
             reading = self.matcher.read(lines[number].text, lines[number].at, patterns)
             near_missed += reading.near_miss
+            info = info or reading.is_info
             if (fact := reading.fact) is not None:
                 facts.append(fact)
         stamped = lines[-1].at if lines else None
         last = stamped or _last_of_batch(lines)
-        info_lines = int(states_info(buffer, 0, end))
+        info_lines = int(info or states_info(buffer, 0, end))
         return LogRead(epoch, tuple(facts), len(lines), len(facts), near_missed, info_lines, last)
 
     # ---- lines that may matter

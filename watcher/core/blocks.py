@@ -17,7 +17,7 @@ from watcher.core.lines import LONGEST_LINE, SECOND, split_stamp
 Key = tuple[int, bytes]
 """A line: its stamp in nanoseconds and eight bytes of a hash of its text."""
 
-SMALLEST: Final = 4096  # bytes; fewer are not worth it
+SMALLEST: Final = 256  # bytes; one or two lines are not worth it
 
 _HOUR: Final = len("\n2023-01-05T08:")  # what neighbours share
 _UNSTAMPED: Final = re.compile(
