@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from watcher.core.window import Window
+from watcher.core.window import Window, rfc3339
 
 
 class Meaning(StrEnum):
@@ -75,6 +75,11 @@ class Gap:
     cause: str
     pod: str | None = None
     container: str | None = None
+
+    def __str__(self) -> str:
+        """All of it in one line; ``?`` for what is not known."""
+        times = f"{rfc3339(self.start) if self.start else '?'} to {rfc3339(self.end) if self.end else '?'}"
+        return f"{self.cause} (pod {self.pod or '?'}, container {self.container or '?'}, {times})"
 
 
 # ---- the stream of the log ------------------------------------------------------------------------------------------

@@ -197,7 +197,7 @@ def _learn_stream(
             turn.record("stream", f"stream lost: {cause}")
         case GapFound(gap):
             turn.set_log(gaps=(*log.gaps, gap)[-KEPT_GAPS:])
-            turn.record("stream", f"gap: {gap.cause}")
+            turn.record("stream", f"gap: {gap}")
             for stage in turn.state.stages:
                 if stage.open is not None:
                     turn.set_open(stage.name, gapless=False, silent_since=turn.now)
