@@ -100,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(given)
     _hint()
     results: dict[str, Any] = {}
+    command = shlex.join(["python3", "dev.py", "bench", *_without_places(given)])
+    machine = _machine()
     failed = False
     for name in chosen.only:
         with tempfile.TemporaryDirectory(prefix="benchmarks-", dir=chosen.folder) as folder:
@@ -109,14 +111,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 traceback.print_exc()
                 results[name] = f"This section failed: {type(error).__name__}: {error}"
                 failed = True
-    _write(chosen, results, shlex.join(["python3", "dev.py", "bench", *_without_places(given)]))
+        _write(chosen, results, machine, command)  # what is measured is kept, whatever comes next
+    print(markdown(results, machine, command))
     return 1 if failed else 0
 
 
-def _write(chosen: argparse.Namespace, results: dict[str, Any], command: str) -> None:
-    machine = _machine()
+def _write(chosen: argparse.Namespace, results: dict[str, Any], machine: dict[str, Any], command: str) -> None:
     text = markdown(results, machine, command)
-    print(text)
     if chosen.json is not None:
         verdicts = [
             {**asdict(verdict), "target": {"what": verdict.target.what, "bound": verdict.target.bound}}
