@@ -124,7 +124,7 @@ def _thrown_away(log: Path, *, a_line_each: bool) -> float:
 _THROW_AWAY = """
 import asyncio, sys, aiohttp
 async def main():
-    async with aiohttp.ClientSession(read_bufsize=2**20) as session, session.get(sys.argv[1]) as answer:
+    async with aiohttp.ClientSession() as session, session.get(sys.argv[1]) as answer:
         while await answer.content.readany():
             pass
 asyncio.run(main())
