@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import socket
 import sqlite3
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from watcher.cli import invoke
+from watcher.store import Store
 
 WINDOW = "2023-01-01T00:00:00Z,2023-01-04T00:00:00Z"
 REPLAY = ("replay", "--profile", "kubecost-1.99", "--window", WINDOW)
+TOO_LONG = "x" * 300
 CONFIG = f"""
 version: 1
 window: {WINDOW}
@@ -159,6 +166,14 @@ MISTAKES = [
     (["run", "-f", "damaged.yaml"], 78, "damaged.db"),
     (["patterns", "test", "--profile", "bad-pattern.yaml"], 78, "bad-pattern.yaml"),
     (["patterns", "test", "--profile", "kubecost-1.99", "no.log"], 2, "no.log"),
+    (["simulate", "--speed", "nan"], 2, "nan"),
+    # Names that the system does not even look up.
+    ([*REPLAY, TOO_LONG], 2, "too long"),
+    (["patterns", "test", "--profile", "kubecost-1.99", TOO_LONG], 2, "too long"),
+    (["replay", "--profile", f"{TOO_LONG}.yaml", "--window", WINDOW, "x"], 78, "too long"),
+    (["status", "--state", TOO_LONG], 78, "too long"),
+    (["check", "-f", "bomb.yaml"], 78, "bomb.yaml:1: stands for more than 100,000 values"),
+    (["check", "-f", "stranger.yaml"], 78, "stranger.yaml: notify: destination 'foo'"),
 ]
 
 
@@ -173,6 +188,9 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing(
     written("broken.yaml", CONFIG + "notify: [\n")
     written("damaged.yaml", CONFIG.replace("watcher.db", "damaged.db"))
     written("damaged.db", b"not a database " * 1000)
+    written("stranger.yaml", CONFIG + "notify: [{url: 'foo://bar'}]\n")
+    aliases = [f"{name}: &{name} [{', '.join(9 * [f'*{before}'])}]" for before, name in pairwise("abcdefghi")]
+    written("bomb.yaml", "\n".join(["a: &a [x, x, x]", *aliases]))
     written("bad-pattern.yaml", "version: 1\nname: bad\npatterns: [{id: a, regex: '('}]\n")
     before = {path.name: path.read_bytes() for path in Path().iterdir()}
     assert invoke(args) == code
@@ -185,6 +203,40 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing(
     assert all(line.startswith("watcher: ") for line in lines)
     after = {path.name: path.read_bytes() for path in Path().iterdir() if path.suffix != ".lock"}
     assert after == before
+
+
+def test_an_output_that_cannot_be_written_is_one_line_too() -> None:
+    written("pod.log", ASSETS)
+    command = [sys.executable, "-m", "watcher", *REPLAY, "-o", "json", "pod.log"]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 75
+    assert ended.stderr.splitlines()[-1].startswith("watcher: standard output: cannot be written (No space left")
+    assert "Traceback" not in ended.stderr
+
+
+def test_signs_that_the_output_lacks_are_replaced() -> None:
+    written("pod.log", ASSETS)
+    command = [sys.executable, "-m", "watcher", *REPLAY, "pod.log"]
+    narrow = dict(os.environ, PYTHONIOENCODING="ascii")
+    ended = subprocess.run(command, env=narrow, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert "asset" in ended.stdout
+
+
+def test_a_command_that_needs_another_word_says_which(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["patterns"]) == 2
+    assert "\nCommands:\n  test " in capsys.readouterr().err
+
+
+def test_a_second_daemon_is_told_so_before_its_port_is_found_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        written("config.yaml", CONFIG.replace("listen: null", f"listen: 127.0.0.1:{port}"))
+        first = Store(Path("watcher.db")).open()
+        assert invoke(["run", "--once"]) == 75
+        first.close()
+    assert "another daemon works with this state file" in capsys.readouterr().err
 
 
 def test_check_reports_every_error_at_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -180,6 +182,39 @@ def test_reading_takes_no_lock_and_writes_nothing(tmp_path: Path) -> None:
     store.close()
     assert saved is not None
     assert saved.state.stage("asset").requests == 1
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Be somebody to whom permissions apply."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_that_only_lacks_permissions_can_be_read_and_is_not_to_be_moved_away(tmp_path: Path) -> None:
+    store = Store(tmp_path / "w.db").open()
+    store.begin(IDENTITY, running()[0])
+    store.close()
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == os.geteuid() and len(folder.parts) > 2:
+            folder.chmod(0o755)
+    (tmp_path / "w.db.lock").chmod(0o666)
+    (tmp_path / "w.db").chmod(0o444)
+    tmp_path.chmod(0o555)
+    with without_rights():
+        saved = read(tmp_path / "w.db")
+        with pytest.raises(StateError, match="cannot be written; make it writable") as caught:
+            Store(tmp_path / "w.db").open()
+    tmp_path.chmod(0o755)
+    assert saved is not None
+    assert saved.state.stage("asset").requests == 1
+    assert "move it away" not in str(caught.value)
 
 
 WRITER = """

@@ -121,7 +121,7 @@ def find_config(path: str | None, environ: Mapping[str, str]) -> Path:
     for candidate in DEFAULT_PATHS:
         if candidate.is_file():
             return candidate
-    looked = " and ".join(map(str, DEFAULT_PATHS))
+    looked = " or ".join(map(str, DEFAULT_PATHS))
     message = f"no configuration: ${PATH_VARIABLE} is not set, and there is no {looked}; give one with --config FILE"
     raise ConfigError(message)
 

@@ -12,6 +12,7 @@ import yaml
 from watcher.errors import ConfigError
 
 LARGEST = 1 << 20  # bytes; a configuration is a page of text
+MOST_VALUES = 100_000  # with every alias written out
 
 Place = tuple[str | int, ...]  # the keys and indexes that lead to a value, as pydantic names it too
 
@@ -44,6 +45,9 @@ def read_document(path: Path) -> Document:
         node = loader.get_single_node()
         if node is None:
             message = f"{path}:1: the file is empty; see config.example.yaml"
+            raise ConfigError(message)
+        if _count(node, {}) > MOST_VALUES:
+            message = f"{path}:1: stands for more than {MOST_VALUES:,} values by its aliases; write fewer of them"
             raise ConfigError(message)
         value = loader.construct_document(node)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
@@ -100,6 +104,18 @@ def _complaint(error: Exception) -> str:
     said = " ".join(str(said).split())
     where = f"column {mark.column + 1}: " if mark is not None else ""
     return f"{line}: {where}is not valid YAML: {said}; check indentation, colons and quotes there"
+
+
+def _count(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values there are below ``node`` when every alias is written out; an alias to what it lies in is one."""
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = 1
+    if isinstance(node, yaml.MappingNode):
+        known[id(node)] += sum(_count(each, known) for pair in node.value for each in pair)
+    elif isinstance(node, yaml.SequenceNode):
+        known[id(node)] += sum(_count(each, known) for each in node.value)
+    return known[id(node)]
 
 
 def _walk(node: yaml.Node, place: Place, above: frozenset[int]) -> Iterator[tuple[Place, int, bool]]:

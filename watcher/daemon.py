@@ -213,7 +213,7 @@ class Daemon:
     def _carry_out(self, command: Command, tasks: asyncio.TaskGroup) -> None:
         match command:
             case Record():
-                level = logging.WARNING if command.kind == "illegal" else logging.INFO
+                level = logging.WARNING if command.kind in {"trouble", "illegal"} else logging.INFO
                 log.log(level, "%s", _sentence(command), extra={"record": command})
             case Request():
                 self._do(tasks, f"request {command.request}", lambda: self._request(command))

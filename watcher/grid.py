@@ -33,13 +33,16 @@ STYLES = {"done": "green", "failed": "red", "held": "yellow", "running": "cyan",
 REDRAW_EVERY = 0.125  # seconds
 IN_MINUTES_FROM = 600  # seconds a day; slower rates are told in minutes
 CELLS = 60  # days in one row of the grid; more are shown in buckets
+FEWEST_CELLS = 5
+GUTTER = 2  # columns between two columns of the grid
+HEAD = ("stage", "state", "done", "", "rate", "eta")
 
 
 def print_grid(document: Document, *, grid_shown: bool) -> None:
     """The grid on stdout, and what it cannot say (only that, where the grid is on the screen already)."""
     console = Console(highlight=False)
     if not grid_shown:
-        console.print(grid(document))
+        console.print(grid(document, console.width))
     for line in details(document):
         console.print(line)
 
@@ -53,7 +56,7 @@ class Drawing:
 
     def __call__(self, document: Document) -> None:
         """Redraw."""
-        self._screen.update(grid(document), refresh=True)
+        self._screen.update(grid(document, self._screen.console.width), refresh=True)
 
     def throttled(self, view: Callable[[State], Document]) -> Callable[[State], None]:
         """A function that draws the view of a state, but no more than a few times a second."""
@@ -74,8 +77,11 @@ def live_grid() -> Iterator[Drawing]:
         yield Drawing(screen)
 
 
-def grid(document: Document) -> RenderableType:
-    """One row a stage: a mark a day, counts, rate and the time it may end."""
+def grid(document: Document, width: int) -> RenderableType:
+    """One row a stage: a mark a day, counts, rate and the time it may end.
+
+    On a narrow terminal (``width`` in columns) a mark stands for several days; the numbers keep their room.
+    """
     run = document["run"]
     head = Text.assemble(
         (run["name"], "bold"),
@@ -84,19 +90,26 @@ def grid(document: Document) -> RenderableType:
         "  ",
         (run["state"], STYLES.get(run["state"], "")),
     )
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
-    for name in ("stage", "state", "days", "", "done", "rate", "eta"):
+    rows = [_numbers(stage) for stage in document["stages"]]
+    taken = sum(GUTTER + max(map(len, column)) for column in zip(HEAD, *rows, strict=True))
+    cells = min(CELLS, max(FEWEST_CELLS, width - taken - GUTTER))
+    table = Table(box=None, padding=(0, GUTTER, 0, 0), show_header=True, header_style="dim")
+    for name in (*HEAD[:2], "days", *HEAD[2:]):
         table.add_column(name, no_wrap=True)
-    for stage in document["stages"]:
-        state = Text(stage["state"], STYLES.get(stage["state"], "dim"))
-        done = f"{stage['days_done']}/{stage['days_total']}"
-        percent = f"{100 * stage['days_done'] // max(stage['days_total'], 1)} %"
-        table.add_row(stage["name"], state, _marks(stage["days"]), done, percent, _rate(stage), _eta(stage["eta"]))
+    for stage, (name, state, *numbers) in zip(document["stages"], rows, strict=True):
+        table.add_row(name, Text(state, STYLES.get(state, "dim")), _marks(stage["days"], cells), *numbers)
     parts: list[RenderableType] = [head, table]
     reasons = {run["reason"], *(stage["reason"] for stage in document["stages"])} - {None}
     parts.extend(Text(reason, STYLES.get(run["state"], "")) for reason in sorted(reasons))
     parts.append(Text(_log_line(document), "dim"))
     return Group(*parts)
+
+
+def _numbers(stage: Document) -> tuple[str, ...]:
+    """What stands beside the marks, in the order of ``HEAD``."""
+    done = f"{stage['days_done']}/{stage['days_total']}"
+    percent = f"{100 * stage['days_done'] // max(stage['days_total'], 1)} %"
+    return stage["name"], stage["state"], done, percent, _rate(stage), _eta(stage["eta"])
 
 
 def details(document: Document) -> list[Text]:
@@ -113,8 +126,8 @@ def details(document: Document) -> list[Text]:
     return lines
 
 
-def _marks(days: list[Document]) -> Text:
-    size = -(-len(days) // CELLS) if days else 1
+def _marks(days: list[Document], cells: int) -> Text:
+    size = -(-len(days) // cells) if days else 1
     text = Text()
     for first in range(0, len(days), size):
         mark, style = _worst(days[first : first + size])

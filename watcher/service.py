@@ -24,7 +24,7 @@ from watcher.kubecost import Endpoint, RepairRequester
 from watcher.matcher import Matcher
 from watcher.pulse import Pulses
 from watcher.scan import Scanner
-from watcher.store import Saved, Store, read
+from watcher.store import Saved, Store, read, refuse_if_busy
 
 if TYPE_CHECKING:
     from watcher.config import Config
@@ -104,6 +104,8 @@ def requester(config: Config, profile: Profile) -> RepairRequester:
 def _refuse(config: Config, plan: Plan, choices: Choices) -> Saved | None:
     """Raise what speaks against this run, before anything is written; the saved run to go on with, if any."""
     path = config.state_path
+    if not choices.dry_run:
+        refuse_if_busy(path)  # before its port is found taken
     saved = None if choices.new_run or not path.exists() else read(path)
     if saved is not None:
         preflight.refuse_other_run(saved, plan, str(path))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -78,6 +79,7 @@ class Store:
         try:
             if self.path.exists():
                 check(self.path)
+                self._refuse_unwritable()
             else:
                 _create(self.path)
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -138,6 +140,12 @@ class Store:
                 )
         self._outbox = state.outbox.messages
 
+    def _refuse_unwritable(self) -> None:
+        """A file that only lacks permissions is no damaged one: nobody should be told to move it away."""
+        if not _may_write(self.path):
+            message = f"{self.path}: the state file cannot be written; make it writable for this user"
+            raise StateError(message)
+
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
             message = f"{self.path}: the state file is not open"
@@ -145,30 +153,47 @@ class Store:
         return self._db
 
     def _take_lock(self) -> None:
-        path = self.path.with_name(self.path.name + ".lock")
         try:
-            self._lock = path.open("a")
+            self._lock = _lock_file(self.path).open("a")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self.close()
-            message = f"{self.path}: another daemon works with this state file; stop it or give another state.path"
-            raise BusyError(message) from error
+            raise _busy(self.path) from error
         except OSError as error:
             message = f"{self.path}: the state file cannot be used ({error.strerror}); make its folder writable"
             raise StateError(message) from error
 
 
+def refuse_if_busy(path: Path) -> None:
+    """Raise BusyError while another daemon holds the state file; nothing is made or kept."""
+    try:
+        with _lock_file(path).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _busy(path) from error
+    except OSError:
+        return  # there is none, or ``open`` will have the words for it
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _busy(path: Path) -> BusyError:
+    return BusyError(f"{path}: another daemon works with this state file; stop it or give another state.path")
+
+
 def read(path: Path) -> Saved | None:
     """The latest run in a state file, without lock and without writing; None where the file holds none."""
     check(path)
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with _reading(path) as db:
         return _load(db, path)
 
 
 def journal(path: Path, stage: str, day: str) -> list[dict[str, Any]]:
     """The journal's lines for one day of the latest run, oldest first."""
     check(path)
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with _reading(path) as db:
         db.row_factory = sqlite3.Row
         rows = db.execute(
             "select at, kind, before, after, text, evidence from journal"
@@ -195,7 +220,7 @@ def check(path: Path) -> None:
         message = f"{path}: this is a folder; state.path must name a file in it"
         raise StateError(message)
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with _reading(path) as db:
             version = int(_scalar(db, "pragma user_version") or 0)
             tables = int(_scalar(db, "select count(*) from sqlite_master") or 0)
             application = int(_scalar(db, "pragma application_id") or 0)
@@ -214,6 +239,24 @@ def check(path: Path) -> None:
     if sound != "ok":
         message = f"{path}: the state file is damaged ({sound}); move it away, then start with --new-run"
         raise StateError(message)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file, to read only.
+
+    SQLite wants to write beside it even then. Where it may not, and no daemon has left a part of the state in the log
+    beside it, the file alone is all there is.
+    """
+    beside = path.with_name(path.name + "-wal")
+    alone = not _may_write(path.parent) and not (beside.exists() and beside.stat().st_size)
+    options = "mode=ro&immutable=1" if alone else "mode=ro"
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True)) as db:
+        yield db
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _load(db: sqlite3.Connection, path: Path) -> Saved | None:

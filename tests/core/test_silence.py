@@ -179,6 +179,15 @@ def test_rule_4_no_line_at_all_is_unclear_after_the_patience_of_the_start() -> N
     assert sum("unclear" in title for title in talk.titles()) == 1
 
 
+def test_lines_without_the_start_line_are_told_and_nobody_knows_whose_they_are() -> None:
+    """They prove no day; nor can it be said that the request never arrived: it is not sent again."""
+    talk = unanswered()
+    for number in (1, 2, 3):
+        talk.heard(written("asset", number))
+    speaking(talk, minutes=10).expect_held(HoldKind.SILENCE, "3 line(s) of this stage and no start line", "01-01..")
+    assert talk.statuses("asset") == "unclear unclear unclear"
+
+
 def test_the_patience_counts_from_the_answer() -> None:
     """A slow answer is no silence."""
     talk = Talk(plan_of(ASSET)).up().wait(minutes=3).accepted()

@@ -5,6 +5,7 @@ Nothing is loaded here either, but what an error needs: two questions are answer
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -16,6 +17,8 @@ from watcher.cli.words import COMMANDS, NAME, help_text
 __all__ = ["COMMANDS", "invoke", "main", "version_text"]
 
 EX_USAGE = 2
+EX_TEMPFAIL = 75
+EX_CONFIG = 78
 EX_INTERRUPTED = 130
 EX_TERMINATED = 143
 
@@ -29,13 +32,19 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def invoke(args: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a sign gets another one, and no traceback
     try:
-        return _answer(list(sys.argv[1:] if args is None else args))
+        code = _answer(list(sys.argv[1:] if args is None else args))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return EX_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
+    except OSError as error:
+        return _complain_of_system(error)
+    return code
 
 
 def version_text() -> str:
@@ -72,6 +81,9 @@ def _run(args: list[str]) -> int:
         return stop.exit_code
     except click.Abort:
         return EX_INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(f"{error.format_message()}\n")
+        return EX_USAGE
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else NAME
         _complain(f"{' '.join(error.format_message().split())} See '{where} --help'.")
@@ -88,3 +100,19 @@ def _run(args: list[str]) -> int:
 
 def _complain(problem: str) -> None:
     sys.stderr.write(f"{NAME}: {problem}\n")
+
+
+def _complain_of_system(error: OSError) -> int:
+    """What the system refused and nobody else had words for: a path out of reach, an output that is full."""
+    said = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        _discard_output()
+        _complain(f"standard output: cannot be written ({said}); make room, or write to another place")
+        return EX_TEMPFAIL
+    _complain(f"{error.filename!s}: cannot be used ({said}); name a path that this user may use")
+    return EX_CONFIG
+
+
+def _discard_output() -> None:
+    """What is still to be written goes nowhere: Python would try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

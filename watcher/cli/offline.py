@@ -135,6 +135,7 @@ def check(settings: Settings, schema: str | None) -> int:
             problems.extend(error.problems)
     try:
         config, profile, made = settings.load_plan()
+        problems.extend(_destination_problems(config))
         checked.append(f"configuration {config.source}: ok")
         if profile.name not in shipped_profiles():
             checked.append(f"profile {profile.name}: {len(profile.patterns)} patterns, every sample as expected")
@@ -149,6 +150,15 @@ def check(settings: Settings, schema: str | None) -> int:
         for line in checked:
             click.echo(line)
     return 0
+
+
+def _destination_problems(config: Config) -> list[str]:
+    """What is wrong with the addresses of the destinations, as far as that shows without the network."""
+    if not config.notify:
+        return []
+    from watcher.notify import Notifier
+
+    return [f"{config.source}: notify: {problem}" for problem in Notifier(config.destinations()).problems()]
 
 
 @click.command()

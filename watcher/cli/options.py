@@ -96,6 +96,10 @@ class WindowType(click.ParamType[Any]):
 
 def existing(path: str) -> Path:
     """``path`` if there is a file, else a usage error."""
-    if not Path(path).is_file():
+    try:
+        is_file = Path(path).is_file()
+    except OSError as error:
+        raise click.UsageError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not is_file:
         raise click.UsageError(f"{path}: there is no such file.")
     return Path(path)

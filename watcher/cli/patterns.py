@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
-from watcher.cli.options import Settings, global_options
+from watcher.cli.options import Settings, existing, global_options
 from watcher.errors import ConfigError
 
 
@@ -27,8 +26,8 @@ def test(settings: Settings, log: str | None, profile: str | None, *, print_miss
     from watcher.patterncheck import as_document, as_text, check_patterns
     from watcher.profile import load_profile
 
-    if log is not None and log != "-" and not Path(log).is_file():
-        raise click.UsageError(f"{log}: there is no such file.")
+    if log is not None and log != "-":
+        existing(log)
     reports = [
         check_patterns(load_profile(name), log, print_missed=print_missed) for name in _chosen(settings, profile)
     ]

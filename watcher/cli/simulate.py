@@ -7,6 +7,7 @@ import json
 import tempfile
 from dataclasses import replace
 from datetime import date, timedelta
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,8 @@ def simulate(  # noqa: PLR0913 - one for each option
     if chaos:
         _refuse_beside_chaos(context)
         return _replay(settings, seed, days)
+    if not isfinite(speed):
+        raise click.BadParameter(f"{speed} is no speed.", param_hint="'--speed'")
     if scenario not in SCENARIOS:
         raise click.BadParameter(f"{scenario!r} is none of {', '.join(SCENARIOS)}.", param_hint="'--scenario'")
     window = Window.of_days(FIRST_DAY, FIRST_DAY + timedelta(days=(days or DAYS) - 1))
@@ -145,7 +148,7 @@ async def _drive(settings: Settings, simulation: Simulation, folder: Path) -> in
             outcome = await _run(config, simulation, None)
         document = view(outcome.state, clock.now())
         wrong = simulation.judge(outcome.code, document) if outcome.code < 128 else []  # noqa: PLR2004  a signal
-        told = _told(simulation, wrong)
+        told = _told(simulation, wrong, ended=outcome.code < 128)  # noqa: PLR2004
     print_document(document, settings.output, grid_shown=is_live() and settings.output == "table")
     for line in told:
         click.echo(line, err=True)
@@ -164,8 +167,8 @@ async def _run(config_path: Path, simulation: Simulation, watch: object) -> Outc
     return await service.run(config, profile, plan, service.Choices(once=True), watch)  # type: ignore[arg-type]
 
 
-def _told(simulation: Simulation, wrong: list[str]) -> list[str]:
-    """What the simulated Kubecost saw, and the verdict."""
+def _told(simulation: Simulation, wrong: list[str], *, ended: bool) -> list[str]:
+    """What the simulated Kubecost saw, and the verdict; there is none on half a run."""
     from watcher.core.turn import spell
 
     lines = [f"scenario {simulation.scenario.name}: {simulation.scenario.description}"]
@@ -175,7 +178,8 @@ def _told(simulation: Simulation, wrong: list[str]) -> list[str]:
         what = f"{request.stage} {spell(list(request.window.days()))}" if request.window else request.target
         lines.append(f"{request.number:>3}  {request.at:%H:%M:%S}  {what}  {taken}; truly done by then: {done}")
     lines += [f"WRONG: {problem}" for problem in wrong]
-    lines.append(f"verdict: {'NOT as the scenario demands' if wrong else 'as the scenario demands'}")
+    verdict = "none, it was ended before its time" if not ended else "as the scenario demands"
+    lines.append(f"verdict: {'NOT as the scenario demands' if wrong else verdict}")
     return lines
 
 

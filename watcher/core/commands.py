@@ -39,7 +39,7 @@ class Record:
     """Write one line into the journal, in the same transaction as the state it explains."""
 
     at: datetime
-    kind: str  # day | stage | run | request | stream | note | illegal
+    kind: str  # day | stage | run | request | stream | note | trouble | illegal
     text: str
     stage: str | None = None
     day: date | None = None

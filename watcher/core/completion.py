@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from watcher.core.counting import HOURLY, counts, days_of, is_of_request
+from watcher.core.counting import HOURLY, counts, days_of, is_of_request, note_unstarted
 from watcher.core.events import Epoch, Fact, Meaning
 from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
 from watcher.core.plan import Evidence, Plan, StagePlan
@@ -32,7 +32,10 @@ def learn(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
         return
     name = fact.stage
     held = turn.stage(name).open
-    if held is None or not counts(turn, name, held, fact, epoch):
+    if held is None:
+        return
+    if not counts(turn, name, held, fact, epoch):
+        note_unstarted(turn, name, held, fact, epoch)
         return
     _note_activity(turn, name, fact)
     match fact.meaning:

@@ -51,6 +51,17 @@ def note_early(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
         turn.set_open(stage.name, early=held.early + 1)
 
 
+def note_unstarted(turn: Turn, name: str, held: Open, fact: Fact, epoch: Epoch | None) -> None:
+    """Count a daily line of the open request's days that came without the start line which must stand before it.
+
+    It proves nothing. But neither can it be said any more that nothing came.
+    """
+    if turn.plan.replay or fact.window is None or fact.resolution == HOURLY or _in_order(turn, name, held, fact):
+        return
+    if held.heard.contains(fact.window) and is_of_request(held, held.epoch, fact, epoch):
+        turn.set_open(name, unstarted=held.unstarted + 1)
+
+
 def _in_order(turn: Turn, name: str, held: Open, fact: Fact) -> bool:
     needs_no_start = fact.meaning in {Meaning.REPAIR_STARTED, Meaning.COVERAGE_REFUSED, Meaning.WINDOW_FAILED}
     return held.started or needs_no_start or not turn.rules(name).rules.prints_start

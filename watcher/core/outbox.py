@@ -34,7 +34,7 @@ def failed(turn: Turn, number: int, destination: str, reason: str) -> None:
     delivery = message.deliveries.get(destination) if message else None
     if message is None or delivery is None:
         return
-    turn.record("note", f"message {number} not delivered to {destination}: {reason}")
+    turn.record("trouble", f"message {number} not delivered to {destination}: {reason}")
     outbox = replace(turn.state.outbox, last_error=f"{destination}: {reason}")
     if turn.now - message.at >= GIVE_UP_AFTER:
         turn.set(outbox=replace(outbox, failed=outbox.failed + 1))

@@ -170,13 +170,19 @@ def _give_up_waiting(turn: Turn, name: str) -> None:
 
 def _never_arrived(turn: Turn, name: str, held: Open) -> bool:
     speaks = turn.state.log.info_lines > held.info_lines
-    silent = not held.active and not held.early and not held.again and held.gapless and speaks
+    heard = held.active or held.early or held.unstarted or held.again
+    silent = not heard and held.gapless and speaks
     return silent and held.answer is Answer.UNCLEAR and turn.rules(name).rules.prints_start
 
 
 def _why_unclear(turn: Turn, held: Open) -> str:
     since = _clock(held.silent_since)
-    reason = f"no line of this stage since {since}" if held.active else f"no line at all of this stage since {since}"
+    if held.unstarted and not held.started:
+        reason = f"{held.unstarted} line(s) of this stage and no start line since {since}: nobody knows whose they are"
+    else:
+        reason = (
+            f"no line of this stage since {since}" if held.active else f"no line at all of this stage since {since}"
+        )
     if held.answer is Answer.UNCLEAR and held.note:
         reason += f", and it is not known whether the request arrived ({held.note})"
     if not held.gapless:

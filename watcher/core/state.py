@@ -49,7 +49,7 @@ class Open:
     ``silent_since``: from when silence counts, the last activity or later. ``gapless``: no stretch of log is missing
     since the request. ``again``: the daemon began anew while it held for silence; it waits one patience of days more.
     ``trouble``: an error that named no day, ``failing``: the stage's own pipeline said it. ``early``: lines of it that
-    came live and were stamped before the request.
+    came live and were stamped before the request. ``unstarted``: lines of its days that came without its start line.
     ``widened``: days of earlier requests were opened again by a new provider, and are listened for as well.
     """
 
@@ -69,6 +69,7 @@ class Open:
     trouble: str | None = None
     failing: bool = False
     early: int = 0
+    unstarted: int = 0
     widened: Window | None = None
 
     @property
