@@ -111,7 +111,8 @@ def draw_settings(rng: Random, days: int | None) -> Settings:
         blind=BLIND,
         destinations=(Destination("chat", EVENTS), Destination("mail", frozenset({"held", "failed", "run_done"}))),
     )
-    begin = datetime(2023, 1, 12, rng.randrange(24), rng.randrange(60), tzinfo=UTC)
+    long_past = max(datetime(2023, 1, 12, tzinfo=UTC), window.end + timedelta(days=8))
+    begin = long_past + timedelta(hours=rng.randrange(24), minutes=rng.randrange(60))
     return Settings(
         scenario,
         profile,
