@@ -192,6 +192,7 @@ class Chaos:
             self._rng("door"),
             world=world,
             arrived=self.laws.arrived,
+            asked_at=self.laws.asked_at,
             note=lambda text: self.note("fault", text),
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -20,11 +21,12 @@ from watcher.core.commands import Request
 from watcher.core.events import Event, RequestNotSent, RequestUnclear
 from watcher.simulator.kubecost import Kubecost
 from watcher.simulator.repair_api import accepted_text
-from watcher.simulator.troubles import Silent
+from watcher.simulator.troubles import Late, Silent
 from watcher.simulator.weather import Weather
 
 TIMEOUT: Final = 30.0  # seconds for the whole exchange, as configured by default
 LATEST: Final = 20.0  # seconds that a request can be on its way after its client gave up
+LATE_BY: Final = timedelta(seconds=8)  # before the request: more than any clocks are apart
 _PAGE: Final = "<html><head><title>Sign in</title></head><body>Please log in</body></html>"
 _GATEWAY: Final = "<html><head><title>502 Bad Gateway</title></head></html>"
 
@@ -85,9 +87,12 @@ class Arrival:
 
 
 class Door:
-    """Lets requests through. ``arrived`` is told each one that gets there, ``note`` every trick."""
+    """Lets requests through. ``arrived`` is told each one that gets there, ``note`` every trick.
 
-    def __init__(
+    ``asked_at`` knows when the open request of a stage was decided, which may be long before it leaves.
+    """
+
+    def __init__(  # noqa: PLR0913 - named, and each is another neighbour
         self,
         kubecost: Kubecost,
         answers: Mapping[str, tuple[regex.Pattern[str], ...]],
@@ -96,6 +101,7 @@ class Door:
         *,
         world: asyncio.TaskGroup,
         arrived: Callable[[Arrival], None],
+        asked_at: Callable[[str], datetime | None],
         note: Callable[[str], None],
     ) -> None:
         self._kubecost = kubecost
@@ -104,6 +110,7 @@ class Door:
         self._rng = rng
         self._world = world
         self._arrived = arrived
+        self._asked_at = asked_at
         self._note = note
         self.played: set[Trick] = set()
 
@@ -184,7 +191,16 @@ class Door:
         self._arrived(Arrival(request, now, self._kubecost.life if ready else "", ready, silent))
         if ready:
             self._kubecost.take(request.stage, request.window, request.request)
+            if request.stage == "reconciliation" and Late() in self._kubecost.installation.scenario.troubles:
+                self._log_late(request)
         return ready
+
+    def _log_late(self, request: Request) -> None:
+        """Not where the request was long on its way: the lines would be further out of order than a reader can bear."""
+        asked, now = self._asked_at(request.stage), self._kubecost.installation.cluster.now()
+        if asked is not None and abs(now - asked) < LATE_BY:
+            self._note("lines of an ordinary reconciliation come late")
+            self._kubecost.log_late(request.window, int((asked - LATE_BY).timestamp()) * 10**9)
 
     async def _give_up(self, number: int) -> Event:
         await asyncio.sleep(TIMEOUT)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from watcher.core.window import Window
+from watcher.simulator import phrases
+from watcher.simulator.envelopes import Level, wrap
 from watcher.simulator.installation import Installation
 from watcher.simulator.ledger import Repair
 from watcher.simulator.objects import Death, Life, Pod
@@ -44,6 +46,14 @@ class Kubecost:
     def repair_by_hand(self, stage: str, window: Window) -> Repair:
         """A repair that somebody else starts; ConnectionError while no process is ready."""
         return self._running().submit(stage, window, None)
+
+    def log_late(self, window: Window, stamp: int) -> None:
+        """Log now what an ordinary reconciliation of these days said at ``stamp`` (nanoseconds since 1970)."""
+        process, one = self._running(), self.installation
+        for day in window.days():
+            for key in one.scenario.providers:
+                said = phrases.reconciled(key, one.identity(), Window.of_days(day, day))
+                process.life.log.write(wrap(one.scenario.envelope, stamp, Level.INFO, said), stamp=stamp)
 
     def _running(self) -> Process:
         if self._process is None or not self.ready:

@@ -126,6 +126,11 @@ class Laws:
         self._sent.append(Sent(request, epoch))
         self._in_flight.add(number)
 
+    def asked_at(self, name: str) -> datetime | None:
+        """When the open request of a stage was decided, by the daemon's clock."""
+        held = self.saved.stage(name).open
+        return held.requested_at if held is not None else None
+
     def _check_order(self, number: int, name: str) -> None:
         for earlier in self.saved.stages:
             if earlier.name == name:

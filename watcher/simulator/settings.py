@@ -22,6 +22,7 @@ from watcher.simulator.troubles import (
     Dies,
     Emptied,
     Foreign,
+    Late,
     Refused,
     Replaced,
     Rereads,
@@ -143,6 +144,7 @@ def draw_troubles(rng: Random, stages: tuple[str, ...]) -> tuple[Trouble, ...]:
         (1, Stalled(stage, day)),
         (1, Denied("cloudCost")),
         (2, Rereads(store)),
+        (3, Late()),
     ]
     count = rng.choices((0, 1, 2), (6, 3, 1))[0]
     weights = [weight for weight, _ in makers]

@@ -89,4 +89,9 @@ class Rereads:
     stage: str
 
 
-Trouble = Dies | Replaced | Slow | Emptied | Refused | Silent | Foreign | Stalled | Denied | Rereads
+@dataclass(frozen=True, slots=True)
+class Late:
+    """An ordinary reconciliation ended just before the repair was asked for, and is seen just after: a slow disk."""
+
+
+Trouble = Dies | Replaced | Slow | Emptied | Refused | Silent | Foreign | Stalled | Denied | Rereads | Late
