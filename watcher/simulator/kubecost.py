@@ -65,6 +65,11 @@ class Kubecost:
         """Let the container die soon; it is started again."""
         self._fates.put_nowait(death)
 
+    def panic(self) -> None:
+        """Say what a Go program says at its end; nothing where none runs."""
+        if self._process is not None:
+            self._process.panic()
+
     def replace_pod(self, *, rollout: bool = False) -> None:
         """Let the pod be deleted soon; another takes its place, in a ``rollout`` a little before."""
         self._fates.put_nowait(PodReplaced(rollout))

@@ -10,7 +10,6 @@ from typing import Final
 from watcher.simulator.kubecost import Kubecost
 from watcher.simulator.line_book import LineBook, WitnessedCluster
 from watcher.simulator.objects import COST_MODEL, Container, Death
-from watcher.simulator.process import STACK
 from watcher.simulator.weather import Weather
 
 FILLING: Final = 45.0  # seconds from a file's first line to its rotation, at least: it has to become big
@@ -112,10 +111,8 @@ class Mischief:
     async def _kill(self) -> None:
         death = self._rng.choice(DEATHS)
         self._note(f"the container dies: {death.reason}")
-        life = self._cluster.pod.cost_model.life
-        if death.reason == "Error" and life is not None and life.death is None:
-            for line in STACK:
-                life.log.write(line)
+        if death.reason == "Error":
+            self._kubecost.panic()
         self._kubecost.crash(death)
 
     async def _replace(self) -> None:

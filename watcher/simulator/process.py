@@ -120,10 +120,14 @@ class Process:
         """Die: nothing after this line is done."""
         await asyncio.sleep(self.installation.pace.dying)
         if isinstance(fate, Death) and fate.reason == "Error":
-            for line in STACK:
-                self.raw(line)
+            self.panic()
         self._world.meet(fate)
         await asyncio.Event().wait()
+
+    def panic(self) -> None:
+        """The end of a Go program."""
+        for line in STACK:
+            self.raw(line)
 
     def finish(self, repair: Repair, day: date, outcome: Outcome) -> None:
         """The truth about a day, noted before any line tells it."""
