@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from watcher.config import Config, find_config, json_schema, load_config, parse_window
 from watcher.config_model import EVERY_KIND
-from watcher.config_values import LONGEST_WINDOW
 from watcher.core.plan import Evidence, Plan, StageRules
-from watcher.core.window import Window
+from watcher.core.window import LONGEST_WINDOW, Window
 from watcher.errors import ConfigError
 
 SMALLEST = """\

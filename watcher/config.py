@@ -17,9 +17,9 @@ from watcher.config_model import ConfigShape, json_schema
 from watcher.config_plan import ProfileOfPlan, destination_names, joint_problems, make_plan, own_problems
 from watcher.config_problems import nearest, shape_problems, spell_place
 from watcher.config_secrets import read_headers, read_secret
-from watcher.config_values import EXAMPLE_WINDOW, parse_window
 from watcher.config_yaml import Document, Place, read_document
 from watcher.core.plan import Plan
+from watcher.core.window import EXAMPLE_WINDOW, parse_window
 from watcher.errors import ConfigError
 
 if TYPE_CHECKING:  # reading a profile loads half of the program, and `status` needs none of it

@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from watcher.core.window import Window
+from watcher.core.window import MOMENT, Window, parse_window
 
-EXAMPLE_WINDOW = "2023-01-01T00:00:00Z,2023-01-04T00:00:00Z"
-LONGEST_WINDOW = 3660  # days; ten years are more than any Kubecost keeps, so that a longer window is a slip of the pen
 HIGHEST_PORT = 65535
 SHORTEST_DURATION = timedelta(seconds=1)
 
-_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-_WINDOW = re.compile(rf"({_MOMENT}),({_MOMENT})", re.ASCII)
 _DURATION = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]*):(?P<port>\d{1,5})", re.ASCII)
-
-
-def parse_window(text: str) -> Window:
-    """``START,END`` as Kubecost's own ``window=``: whole days, UTC, half-open.
-
-    Raises ValueError whose text says what is wrong and what to write instead.
-    """
-    found = _WINDOW.fullmatch(text)
-    if found is None:
-        message = f"is not START,END in UTC; write it like {EXAMPLE_WINDOW}"
-        raise ValueError(message)
-    start, end = (_moment(part) for part in found.groups())
-    if start >= end:
-        message = "ends before it begins; the start comes first" if start > end else "holds no time; END is exclusive"
-        raise ValueError(message)
-    window = Window(start, end)
-    if not window.is_whole_days():
-        message = "does not begin and end at midnight UTC, and repairs go by whole days; write T00:00:00Z at both ends"
-        raise ValueError(message)
-    if (end - start).days > LONGEST_WINDOW:
-        message = f"covers {(end - start).days} days; correct the years, or repair {LONGEST_WINDOW} days at a time"
-        raise ValueError(message)
-    return window
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError as error:
-        message = f"{text} does not exist in the calendar; correct the date"
-        raise ValueError(message) from error
 
 
 def _window(value: object) -> object:
@@ -134,7 +99,7 @@ def _matching(pattern: str) -> object:
 
 WindowText = Annotated[
     Window,
-    BeforeValidator(_window, json_schema_input_type=_matching(f"^{_MOMENT},{_MOMENT}$")),
+    BeforeValidator(_window, json_schema_input_type=_matching(f"^{MOMENT},{MOMENT}$")),
     PlainSerializer(str),
 ]
 Duration = Annotated[

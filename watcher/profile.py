@@ -7,6 +7,7 @@ samples is not loaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import regex
 
@@ -16,8 +17,8 @@ from watcher.pattern import Pattern
 from watcher.profile_checks import check_samples
 from watcher.profile_compile import Words, compile_pattern, gather
 from watcher.profile_files import Bundle, find, read_bundle
+from watcher.profile_parts import PatternPart, StagePart
 from watcher.profile_regex import compiled_answer
-from watcher.profile_schema import PatternShape, StageShape, json_schema
 from watcher.shipped import shipped_profiles
 
 __all__ = ["Profile", "ProfileStage", "json_schema", "load_profile", "shipped_profiles"]
@@ -89,6 +90,13 @@ def load_profile(name_or_path: str) -> Profile:
     )
 
 
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a pattern file, for editors."""
+    from watcher import profile_schema
+
+    return profile_schema.json_schema()
+
+
 def _stages(words: Words, label: str, problems: list[str]) -> tuple[ProfileStage, ...]:
     stages = []
     for shape in (words.stages[name] for name in words.order if name in words.stages):
@@ -105,7 +113,7 @@ def _stages(words: Words, label: str, problems: list[str]) -> tuple[ProfileStage
     return tuple(stages)
 
 
-def _rules(shape: StageShape) -> StageRules:
+def _rules(shape: StagePart) -> StageRules:
     rules = shape.rules
     return StageRules(
         name=shape.name,
@@ -120,7 +128,7 @@ def _rules(shape: StageShape) -> StageRules:
 
 def _patterns(bundle: Bundle, words: Words, problems: list[str]) -> tuple[Pattern, ...]:
     """Compile and prove every pattern. Included files come first: what they know is never hidden by a later pattern."""
-    compiled: list[tuple[Pattern, PatternShape]] = []
+    compiled: list[tuple[Pattern, PatternPart]] = []
     seen: dict[str, str] = {}
     for source in bundle.sources:
         for shape in source.shape.patterns:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from watcher.core.envelopes import Envelope, unwrap
 from watcher.core.facts import FieldError
 from watcher.pattern import Pattern, stopped_at
-from watcher.profile_schema import FieldsShape, PatternShape
+from watcher.profile_parts import FieldsPart, PatternPart
 
 _TIMEOUT = 1.0  # seconds for one pattern on one sample
 
 
-def check_samples(pattern: Pattern, shape: PatternShape, patterns: Sequence[Pattern]) -> list[str]:
+def check_samples(pattern: Pattern, shape: PatternPart, patterns: Sequence[Pattern]) -> list[str]:
     """What the samples of one pattern disprove, one line each. ``patterns`` are all of the profile, this one too."""
     where = f"pattern {pattern.id}"
     problems: list[str] = []
@@ -28,13 +28,11 @@ def check_samples(pattern: Pattern, shape: PatternShape, patterns: Sequence[Patt
     return problems
 
 
-def _check_sample(
-    pattern: Pattern, envelope: Envelope, expected: FieldsShape, patterns: Sequence[Pattern]
-) -> list[str]:
+def _check_sample(pattern: Pattern, envelope: Envelope, expected: FieldsPart, patterns: Sequence[Pattern]) -> list[str]:
     values, why_not = _values(pattern, envelope)
     if values is None:
         return [why_not]
-    problems = _compare(expected.model_dump(exclude_none=True), values)
+    problems = _compare(expected.stated(), values)
     others = [each for each in patterns if each is not pattern and _matches(each, envelope)]
     problems.extend(
         f"is matched by pattern {other.id} ({other.file}) too; a line must have one meaning" for other in others

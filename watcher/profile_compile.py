@@ -11,8 +11,8 @@ import regex
 from watcher.core.events import Meaning
 from watcher.pattern import KNOWN_GROUPS, Pattern
 from watcher.profile_files import Bundle
+from watcher.profile_parts import PatternPart, StageOf, StagePart
 from watcher.profile_regex import compile_regex, usable_definition
-from watcher.profile_schema import PatternShape, StageOf, StageShape
 from watcher.profile_words import nearest
 
 _PAIRS = (("start", "end"), ("cov_start", "cov_end"))
@@ -27,7 +27,7 @@ class Words:
 
     definitions: Mapping[str, str]
     advice: Mapping[str, str]
-    stages: Mapping[str, StageShape]
+    stages: Mapping[str, StagePart]
     order: tuple[str, ...]
     broken: frozenset[str]  # definitions that cannot be used; said once, not again for every pattern that uses them
 
@@ -36,13 +36,13 @@ def gather(bundle: Bundle, problems: list[str]) -> Words:
     """Collect the names that the files define; a name that two files define is a problem."""
     definitions: dict[str, str] = {}
     advice: dict[str, str] = {}
-    stages: dict[str, StageShape] = {}
+    stages: dict[str, StagePart] = {}
     order: list[str] = []
     for source in bundle.sources:
         shape = source.shape
         _join("definition", definitions, shape.definitions, source.label, problems)
         _join("advice", advice, shape.advice, source.label, problems)
-        own = {item.name: item for item in shape.stages if isinstance(item, StageShape)}
+        own = {item.name: item for item in shape.stages if isinstance(item, StagePart)}
         _join("stage", stages, own, source.label, problems)
         if shape.name is not None and shape.stages:
             order = [item if isinstance(item, str) else item.name for item in shape.stages]
@@ -64,7 +64,7 @@ def gather(bundle: Bundle, problems: list[str]) -> Words:
     return Words(definitions, advice, stages, tuple(dict.fromkeys(order)), frozenset(broken))
 
 
-def compile_pattern(shape: PatternShape, file: str, words: Words, problems: list[str]) -> Pattern | None:
+def compile_pattern(shape: PatternPart, file: str, words: Words, problems: list[str]) -> Pattern | None:
     """Compile one pattern; None, and the reasons in ``problems``, where it cannot be used."""
     before = len(problems)
     compiled = compile_regex(shape.regex, words.definitions, words.broken, problems)
@@ -111,13 +111,13 @@ def _meaning(name: str, problems: list[str]) -> Meaning | None:
         return None
 
 
-def _named_stages(shape: PatternShape) -> tuple[str, ...]:
+def _named_stages(shape: PatternPart) -> tuple[str, ...]:
     if isinstance(shape.stage, StageOf):
         return tuple(dict.fromkeys(shape.stage.stages.values()))
     return () if shape.stage is None else (shape.stage,)
 
 
-def _check_groups(shape: PatternShape, compiled: regex.Pattern[str], problems: list[str]) -> None:
+def _check_groups(shape: PatternPart, compiled: regex.Pattern[str], problems: list[str]) -> None:
     groups = set(compiled.groupindex)
     own = shape.stage.group if isinstance(shape.stage, StageOf) else None
     if own is not None and own not in groups:
@@ -132,7 +132,7 @@ def _check_groups(shape: PatternShape, compiled: regex.Pattern[str], problems: l
             problems.append(f"regex: lacks the group {lacking.pop()!r}; {first} and {second} belong together")
 
 
-def _check_needs(shape: PatternShape, means: Meaning, compiled: regex.Pattern[str], problems: list[str]) -> None:
+def _check_needs(shape: PatternPart, means: Meaning, compiled: regex.Pattern[str], problems: list[str]) -> None:
     if means not in _NEEDS_WINDOW:
         return
     if not {"start", "end"} & set(compiled.groupindex):

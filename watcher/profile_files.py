@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from watcher import shipped
 from watcher.errors import ConfigError
-from watcher.profile_schema import PatternFile
+from watcher.profile_parts import FileParts, read_parts
 from watcher.profile_words import nearest, shape_problems
 from watcher.shipped import shipped_profiles
 
@@ -27,7 +26,7 @@ class Source:
 
     label: str
     path: Path
-    shape: PatternFile
+    shape: FileParts
 
 
 @dataclass(slots=True)
@@ -107,7 +106,7 @@ def _is_shipped(real: Path) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _read_shipped(path: Path, changed: int) -> PatternFile | None:  # noqa: ARG001  a file that changed is another
+def _read_shipped(path: Path, changed: int) -> FileParts | None:  # noqa: ARG001  a file that changed is another
     """A shipped file, for profiles share most of theirs; None where anything is wrong with it."""
     problems: list[str] = []
     shape = _read_one(path, "", problems, _QuickLoader)
@@ -119,7 +118,7 @@ def _read_one(
     label: str,
     problems: list[str],
     loader: Any = None,  # noqa: ANN401  libyaml's or Python's
-) -> PatternFile | None:
+) -> FileParts | None:
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES + 1)
@@ -139,11 +138,10 @@ def _read_one(
     if not isinstance(raw, dict):
         problems.append(f"{label}: holds no pattern file; it must be a mapping with version, description, patterns")
         return None
-    try:
-        return PatternFile.model_validate(raw)
-    except ValidationError as error:
-        problems.extend(f"{label}: {each}" for each in shape_problems(error, raw))
-        return None
+    parts = read_parts(raw)
+    if parts is None:
+        problems.extend(f"{label}: {each}" for each in shape_problems(raw))
+    return parts
 
 
 def _yaml_problem(error: Exception) -> str:

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from watcher.profile_schema import (
-    FieldsShape,
-    PatternFile,
-    PatternShape,
-    RequestShape,
-    RulesShape,
-    SampleShape,
-    Shape,
-    StageOf,
-    StageShape,
-)
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -31,9 +20,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; known are {', '.join(known)}" if known else ""
 
 
-def shape_problems(error: ValidationError, raw: object) -> list[str]:
-    """Every problem that pydantic found, one line each: the place in the words of the file, and what is wrong."""
-    return [f"{place(each['loc'], raw)}{_what(each)}" for each in error.errors(include_url=False)]
+def shape_problems(raw: object) -> list[str]:
+    """Every problem that pydantic finds, one line each: the place in the words of the file, and what is wrong."""
+    from pydantic import ValidationError
+
+    from watcher.profile_schema import PatternFile
+
+    try:
+        PatternFile.model_validate(raw)
+    except ValidationError as error:
+        return [f"{place(each['loc'], raw)}{_what(each)}" for each in error.errors(include_url=False)]
+    return ["is no pattern file; compare it with the shipped ones"]  # the schema and ``profile_parts.py`` disagree
 
 
 def place(loc: tuple[int | str, ...], raw: object) -> str:
@@ -73,23 +70,20 @@ def _what(error: ErrorDetails) -> str:
             return f"{said[:1].lower()}{said[1:]}; got {str(error['input'])[:80]!r}"
 
 
-_SHAPES: dict[str, type[Shape]] = {
-    "patterns": PatternShape,
-    "stages": StageShape,
-    "samples": SampleShape,
-    "fields": FieldsShape,
-    "request": RequestShape,
-    "rules": RulesShape,
-    "stage": StageOf,
-}
-
-
 def _siblings(loc: tuple[int | str, ...]) -> Iterable[str]:
     """The keys that are known at this position of the file."""
-    for step in reversed(loc):
-        if isinstance(step, str) and step in _SHAPES:
-            return _SHAPES[step].model_fields
-    return PatternFile.model_fields
+    from watcher import profile_schema as schema
+
+    shapes: dict[int | str, type[schema.Shape]] = {
+        "patterns": schema.PatternShape,
+        "stages": schema.StageShape,
+        "samples": schema.SampleShape,
+        "fields": schema.FieldsShape,
+        "request": schema.RequestShape,
+        "rules": schema.RulesShape,
+        "stage": schema.StageOf,
+    }
+    return next((shapes[step] for step in reversed(loc) if step in shapes), schema.PatternFile).model_fields
 
 
 def _holds(raw: object, step: object) -> bool:

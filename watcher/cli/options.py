@@ -86,7 +86,7 @@ class WindowType(click.ParamType[Any]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Window:
         """The window; fails as a usage error."""
-        from watcher.config_values import parse_window
+        from watcher.core.window import parse_window
 
         try:
             return parse_window(str(value))

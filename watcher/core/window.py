@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 ONE_DAY = timedelta(days=1)
 ONE_HOUR = timedelta(hours=1)
+EXAMPLE_WINDOW = "2023-01-01T00:00:00Z,2023-01-04T00:00:00Z"
+LONGEST_WINDOW = 3660  # days; ten years are more than any Kubecost keeps, so that a longer window is a slip of the pen
+
+MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+_WINDOW = re.compile(rf"({MOMENT}),({MOMENT})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +64,37 @@ class Window:
 
     def __str__(self) -> str:
         return f"{rfc3339(self.start)},{rfc3339(self.end)}"
+
+
+def parse_window(text: str) -> Window:
+    """``START,END`` as Kubecost's own ``window=``: whole days, UTC, half-open.
+
+    Raises ValueError whose text says what is wrong and what to write instead.
+    """
+    found = _WINDOW.fullmatch(text)
+    if found is None:
+        message = f"is not START,END in UTC; write it like {EXAMPLE_WINDOW}"
+        raise ValueError(message)
+    start, end = (_moment(part) for part in found.groups())
+    if start >= end:
+        message = "ends before it begins; the start comes first" if start > end else "holds no time; END is exclusive"
+        raise ValueError(message)
+    window = Window(start, end)
+    if not window.is_whole_days():
+        message = "does not begin and end at midnight UTC, and repairs go by whole days; write T00:00:00Z at both ends"
+        raise ValueError(message)
+    if (end - start).days > LONGEST_WINDOW:
+        message = f"covers {(end - start).days} days; correct the years, or repair {LONGEST_WINDOW} days at a time"
+        raise ValueError(message)
+    return window
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        message = f"{text} does not exist in the calendar; correct the date"
+        raise ValueError(message) from error
 
 
 def midnight(day: date) -> datetime:
