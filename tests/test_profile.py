@@ -397,6 +397,7 @@ def test_a_fragment_that_two_files_include_is_read_once(tmp_path: Path) -> None:
         ("", "holds no pattern file"),
         ("\0", "not valid YAML: "),
         ("[" * 100_000, "not valid YAML: "),
+        ("- " * 100_000, "not valid YAML: "),
     ],
 )
 def test_what_is_no_pattern_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:

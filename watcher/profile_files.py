@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
+from yaml.resolver import Resolver
 
 from watcher import shipped
 from watcher.errors import ConfigError
 from watcher.profile_parts import FileParts, read_parts
 from watcher.profile_words import nearest, shape_problems
 from watcher.shipped import shipped_profiles
+
+_CParser: Any = getattr(yaml, "cyaml").CParser if yaml.__with_libyaml__ else yaml.parser.Parser  # noqa: B009
 
 _SUFFIXES = {".yaml", ".yml"}
 _MAX_BYTES = 4 << 20  # a pattern file is some pages of text; anything larger is not one
@@ -109,16 +114,11 @@ def _is_shipped(real: Path) -> bool:
 def _read_shipped(path: Path, changed: int) -> FileParts | None:  # noqa: ARG001  a file that changed is another
     """A shipped file, for profiles share most of theirs; None where anything is wrong with it."""
     problems: list[str] = []
-    shape = _read_one(path, "", problems, _QuickLoader)
+    shape = _read_one(path, "", problems)
     return shape if not problems else None
 
 
-def _read_one(
-    path: Path,
-    label: str,
-    problems: list[str],
-    loader: Any = None,  # noqa: ANN401  libyaml's or Python's
-) -> FileParts | None:
+def _read_one(path: Path, label: str, problems: list[str]) -> FileParts | None:
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES + 1)
@@ -131,7 +131,7 @@ def _read_one(
         problems.append(f"{label}: is larger than {_MAX_BYTES >> 20} MiB; this is no pattern file")
         return None
     try:
-        raw = yaml.load(text.decode("utf-8"), Loader=loader or _Loader)  # noqa: S506 - subclasses of the safe loader
+        raw = _load(text.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         problems.append(f"{label}: {_yaml_problem(error)}")
         return None
@@ -142,6 +142,14 @@ def _read_one(
     if parts is None:
         problems.extend(f"{label}: {each}" for each in shape_problems(raw))
     return parts
+
+
+def _load(text: str) -> object:
+    """What the text holds. It is read again where anything is wrong: Python's own parser has the better words."""
+    if yaml.__with_libyaml__:
+        with suppress(yaml.YAMLError, RecursionError, ValueError):
+            return yaml.load(text, Loader=_QuickLoader)  # noqa: S506  made of parts of the safe loader
+    return yaml.load(text, Loader=_Loader)  # noqa: S506  likewise
 
 
 def _yaml_problem(error: Exception) -> str:
@@ -172,8 +180,14 @@ class _UniqueKeys(yaml.constructor.SafeConstructor):
 
 
 class _Loader(_UniqueKeys, yaml.SafeLoader):
-    """For files of people: its messages are good, and it survives anything."""
+    """For what is wrong with a file: its messages are good."""
 
 
-class _QuickLoader(_UniqueKeys, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """For shipped files, which are known to be sound: four times as fast where libyaml is there."""
+class _QuickLoader(_UniqueKeys, Composer, _CParser, Resolver):  # type: ignore[misc]
+    """Libyaml's parser, six times as fast, under Python's composer: the one of libyaml crashes in a deep nesting."""
+
+    def __init__(self, text: str) -> None:
+        _CParser.__init__(self, text)
+        Composer.__init__(self)
+        _UniqueKeys.__init__(self)
+        Resolver.__init__(self)
