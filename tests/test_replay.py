@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watcher.ahead import Ahead
 from watcher.core.events import CaughtUp, DeadlineReached, LogRead
 from watcher.core.orchestrator import step
 from watcher.core.silence import next_deadline
@@ -147,30 +146,3 @@ def test_every_line_of_a_long_log_is_counted_once(tmp_path: Path) -> None:
 def test_standard_input_is_read_in_the_pieces_in_which_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(LONG))))
     assert replayed(PROFILES[0], "-").state.log.lines == 30_000
-
-
-# ---- working ahead --------------------------------------------------------------------------------------------------
-
-
-def test_work_is_done_ahead_in_order() -> None:
-    with Ahead(iter(range(100)), lambda number: number * 2) as ahead:
-        assert list(ahead) == [(number, number * 2) for number in range(100)]
-
-
-def test_what_fails_ahead_is_raised_after_all_that_came_before() -> None:
-    def fail(number: int) -> int:
-        if number == 3:
-            raise OSError
-        return number
-
-    got: list[tuple[int, int]] = []
-    with pytest.raises(OSError), Ahead(iter(range(9)), fail) as ahead:  # noqa: PT011  it has no text
-        got.extend(ahead)
-    assert [item for item, _ in got] == [0, 1, 2]
-
-
-def test_leaving_early_ends_the_work() -> None:
-    taken: list[int] = []
-    with Ahead(iter(range(1000)), taken.append) as ahead:
-        assert next(iter(ahead)) == (0, None)
-    assert len(taken) < 20

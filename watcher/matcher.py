@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 import regex
 
 from watcher.core.envelopes import INFO_OR_LOWER, Envelope, unwrap
 from watcher.core.events import Epoch, Fact, LogRead
-from watcher.core.facts import FieldError, Fields
+from watcher.core.facts import FieldError
 from watcher.pattern import Pattern
 from watcher.profile import Profile
 from watcher.sources import LinesRead, RawLine
@@ -24,28 +23,20 @@ MAX_MATCHED = 64 << 10  # bytes of a line that are looked at; a progress line ha
 TIMEOUT = 0.1  # seconds that one pattern may spend on one line
 
 
-class Match(NamedTuple):
-    """Which pattern matched, what it found, and what values were read of that, if they had to be."""
-
-    pattern: Pattern
-    found: regex.Match[str]
-    fields: Fields | None
-
-
 @dataclass(slots=True)  # not frozen: one is made for every line that is read, and that would double its price
 class Reading:
     """What became of one line.
 
-    ``pattern`` and ``match`` are set where a pattern matched. ``near_miss`` is set where none did, although the line
-    holds an anchor of the profile or a pattern matched words that are no values (an impossible date): then ``pattern``
-    is that pattern, ``match`` None and ``problem`` the reason. ``stamped`` is the runtime's stamp where the source took
-    it off the line.
+    ``by`` and ``found`` are set where a pattern matched. ``near_miss`` is set where none did, although the line holds
+    an anchor of the profile or a pattern matched words that are no values (an impossible date): then ``by`` is that
+    pattern, ``found`` None and ``problem`` the reason. ``stamped`` is the runtime's stamp where the source took it off
+    the line.
     """
 
     envelope: Envelope
     stamped: datetime | None = None
-    pattern: str | None = None
-    match: Match | None = None
+    by: Pattern | None = None
+    found: regex.Match[str] | None = None
     near_miss: bool = False
     problem: str | None = None
 
@@ -57,17 +48,26 @@ class Reading:
     @property
     def matched(self) -> bool:
         """True where a pattern of the profile matched."""
-        return self.match is not None
+        return self.found is not None
+
+    @property
+    def pattern(self) -> str | None:
+        """The id of ``by``."""
+        return None if self.by is None else self.by.id
+
+    @property
+    def tells(self) -> bool:
+        """False where the line could not move a repair, whatever it says."""
+        return self.by is not None and self.by.tells
 
     @property
     def fact(self) -> Fact | None:
         """What the line says; made anew at each call, for most lines that match say nothing that anybody needs."""
-        if self.match is None:
+        if self.by is None or self.found is None:
             return None
-        pattern, found, fields = self.match
         runtime_at = self.stamped or self.envelope.runtime_at
         at = runtime_at or self.envelope.at
-        return pattern.fact(self.envelope, found, at, stamped_by_runtime=runtime_at is not None, fields=fields)
+        return self.by.fact(self.envelope, self.found, at, stamped_by_runtime=runtime_at is not None)
 
     @property
     def level(self) -> str | None:
@@ -103,7 +103,8 @@ class Matcher:
         ``patterns`` are, in their order, those that may match; None: every one of the profile.
         """
         envelope = unwrap(text_of(raw))
-        message, problem, failed = envelope.message, None, None
+        message, problem = envelope.message, None
+        failed: Pattern | None = None
         for pattern in self.profile.patterns if patterns is None else patterns:
             if pattern.literal is not None and pattern.literal not in message:
                 continue
@@ -111,13 +112,14 @@ class Matcher:
                 found = pattern.match(envelope, self._timeout)
                 if found is None:
                     continue
-                fields = pattern.fields(found) if pattern.typed else None
+                if pattern.typed:
+                    pattern.check(found)
             except TimeoutError:
                 self._report_timeout(pattern.id)
             except FieldError as error:
-                problem, failed = str(error), failed or pattern.id
+                problem, failed = str(error), failed or pattern
             else:
-                return Reading(envelope, at, pattern.id, Match(pattern, found, fields))
+                return Reading(envelope, at, pattern, found)
         near = problem is not None or any(anchor in message for anchor in self.profile.anchors)
         return Reading(envelope, at, failed, None, near, problem)
 

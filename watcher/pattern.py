@@ -10,7 +10,7 @@ import regex
 
 from watcher.core.envelopes import Envelope
 from watcher.core.events import Fact, Meaning
-from watcher.core.facts import FIELD_OF_GROUP, TYPED_GROUPS, Fields, read_fields
+from watcher.core.facts import FIELD_OF_GROUP, Checks, Fields, checks_of, read_fields
 from watcher.literals import Texts, longest_literal, required_texts
 
 KNOWN_GROUPS = frozenset(FIELD_OF_GROUP)
@@ -50,11 +50,13 @@ class Pattern:
     tells: bool = field(init=False)
     _names: tuple[str, ...] = field(init=False)
     _numbers: tuple[int, ...] = field(init=False)
+    _checks: Checks = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", required_texts(self.expression.pattern, self.expression.flags))
         object.__setattr__(self, "literal", longest_literal(self.required))
-        object.__setattr__(self, "typed", not TYPED_GROUPS.isdisjoint(self.expression.groupindex))
+        object.__setattr__(self, "_checks", checks_of(self.expression.groupindex))
+        object.__setattr__(self, "typed", any(self._checks))
         object.__setattr__(self, "_names", tuple(self.expression.groupindex))
         object.__setattr__(self, "_numbers", tuple(self.expression.groupindex.values()))
         tells = self.stage is not None or self.stage_group is not None or self.means is Meaning.PROCESS_STARTED
@@ -65,6 +67,16 @@ class Pattern:
         if self.levels and envelope.level not in self.levels:
             return None
         return self.expression.search(envelope.message, timeout=timeout)
+
+    def check(self, found: regex.Match[str]) -> None:
+        """Raise what ``fields`` would raise, at a third of its price."""
+        pairs, alone = self._checks
+        for check, first, second in pairs:
+            check(found[first], found[second])
+        for check_one, number in alone:
+            text = found[number]
+            if text is not None:
+                check_one(text)
 
     def fields(self, found: regex.Match[str]) -> Fields:
         """The values that a match captured. Raises ``FieldError`` where a text is not what its field needs."""
@@ -86,10 +98,9 @@ class Pattern:
         at: datetime | None = None,
         *,
         stamped_by_runtime: bool = False,
-        fields: Fields | None = None,
     ) -> Fact:
-        """What the line said. Raises ``FieldError``, unless its ``fields`` were read already."""
-        values = self.fields(found) if fields is None else fields
+        """What the line said. Raises ``FieldError``."""
+        values = self.fields(found)
         stage = self.stage_in(found)
         known = stage is None or stage in self.listed
         return Fact(

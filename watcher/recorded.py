@@ -17,18 +17,17 @@ _WITH_HEADER: Final = 16 + zlib.MAX_WBITS
 class Recorded:
     """One recorded log, open for reading; ``-`` is stdin. Gzip is recognised by its first bytes, whatever the name.
 
-    ``is_file``: reading never waits for anybody. Raises OSError where it cannot be opened.
+    Raises OSError where it cannot be opened.
     """
 
     def __init__(self, path: str) -> None:
         self._file = Path(path).open("rb", buffering=0) if path != "-" else None  # noqa: SIM115  closed by close()
-        self._compressed = self.is_file = False
+        self._compressed = False
         if self._file is None:
             self._read: Callable[[int], bytes] = cast("BufferedReader", sys.stdin.buffer).read1  # what is there now
             return
         self._read = self._file.read  # unbuffered: a chunk is larger than any buffer, and one copy is enough
-        self.is_file = self._file.seekable()
-        if self.is_file:
+        if self._file.seekable():
             self._compressed = self._read(len(_GZIP)) == _GZIP
             self._file.seek(0)
 

@@ -8,13 +8,11 @@ anything from its end.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 
-from watcher.ahead import Ahead
 from watcher.chunks import WholeLines
 from watcher.core.blocks import count_lines
 from watcher.core.events import CaughtUp, DeadlineReached, Event, Fact, LogRead
@@ -27,7 +25,6 @@ from watcher.errors import WatcherError
 from watcher.matcher import Matcher, Reading
 from watcher.recorded import Recorded
 from watcher.scan import Scanner, last_stamp
-from watcher.search import Hit
 
 SNIFFED = 64 * 1024
 TOLD_EVERY = 64  # chunks: how often who watches sees the counts grow
@@ -69,10 +66,10 @@ class Replay:
         whole = WholeLines()
         lines = binary = 0
         try:
-            for chunk, hits in self._searched(source):
+            for chunk in source.chunks():
                 if not lines:
                     binary += chunk[:SNIFFED].count(0)
-                lines += self._chunk(whole, chunk, hits)
+                lines += self._chunk(whole, chunk)
         except (OSError, EOFError, zlib.error) as error:
             self.warnings.append(f"{path}: reading ended early ({error}); what came before was read")
         self._count()
@@ -89,19 +86,7 @@ class Replay:
         elif cut:
             self.warnings.append(f"{path}: the last line is cut off; it was not counted")
 
-    def _searched(self, source: Recorded) -> Iterator[tuple[bytes, Sequence[Hit]]]:
-        """The chunks with what the search found in them; of a file they are fetched while the one before is read."""
-        chunks, search = source.chunks(), self._scanner.search
-        for first in islice(chunks, 1):
-            self._scanner.tune(first)
-            yield first, search(first)
-        if not source.is_file:  # reading may wait for ever, and a thread that does cannot be ended
-            yield from ((chunk, search(chunk)) for chunk in chunks)
-            return
-        with Ahead(chunks, search) as ahead:
-            yield from ahead
-
-    def _chunk(self, whole: WholeLines, chunk: bytes, hits: Sequence[Hit]) -> int:
+    def _chunk(self, whole: WholeLines, chunk: bytes) -> int:
         """Read the lines that a chunk completes, and return how many they are.
 
         A fact that may change something has a step of its own, at its own time; everything else is only counted. Lines
@@ -110,14 +95,13 @@ class Replay:
         lines = count_lines(chunk)
         self._lines += lines
         stretches = whole.feed(chunk)
-        for buffer, start, end in stretches:
-            for reading in self._scanner.read(buffer, start, end, hits if buffer is chunk else None):
-                match = reading.match
-                if match is None:
+        for stretch in stretches:
+            for reading in self._scanner.read(*stretch):
+                if reading.near_miss:
                     self._near_missed += 1
                     continue
                 self._matched += 1
-                if match.pattern.tells:
+                if reading.tells:
                     self._hear(reading)
         self._pass(next(filter(None, (last_stamp(*stretch) for stretch in reversed(stretches))), None))
         self._chunks += 1

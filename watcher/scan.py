@@ -20,7 +20,7 @@ from watcher.core.envelopes import INFO_OR_LOWER, Envelope, unwrap
 from watcher.core.events import Epoch, LogRead
 from watcher.core.lines import moment_of, split_stamp
 from watcher.marks import choose_marks
-from watcher.matcher import MAX_MATCHED, Matcher, Reading, text_of
+from watcher.matcher import Matcher, Reading, text_of
 from watcher.pattern import Pattern
 from watcher.search import Hit, Search
 from watcher.sources import BlockLines, LinesRead, RawLine
@@ -56,25 +56,21 @@ class Scanner:
         self._tuned = False
         self._chosen = False
 
-    def tune(self, sample: bytes) -> None:
+    def _tune(self, sample: bytes) -> None:
         """Choose the marks that are rare in ``sample``, a piece of the log. It changes how fast things are found."""
         good = len(sample) >= GOOD_SAMPLE
         if not self._chosen or (good and not self._tuned):
             self._choose(sample if good else b"")
 
-    def search(self, buffer: bytes) -> list[Hit]:
-        """Where the marks are in ``buffer``; needs no interpreter while it looks, so another thread may do it."""
-        return self._search.find(buffer)
-
-    def read(self, buffer: bytes, start: int, end: int, hits: Sequence[Hit] | None = None) -> Iterator[Reading]:
+    def read(self, buffer: bytes, start: int, end: int) -> Iterator[Reading]:
         """What there is to say of the lines in ``buffer[start:end]``: readings that matched or nearly did, in order.
 
-        Whole lines stand there, each with its newline. ``hits`` is what ``search`` said of the buffer, if it was asked.
+        Whole lines stand there, each with its newline.
         """
         read = self.matcher.read
-        for first, last, patterns in self._spans(buffer, start, end, hits):
-            reading = read(buffer[first : min(last, first + MAX_MATCHED)], None, patterns)
-            if reading.match is not None or reading.near_miss:
+        for first, last, patterns in self._spans(buffer, start, end):
+            reading = read(buffer[first:last], None, patterns)
+            if reading.found is not None or reading.near_miss:
                 yield reading
 
     def read_lines(self, read: LinesRead) -> LogRead:
@@ -121,10 +117,9 @@ class Scanner:
 
     # ---- lines that may matter
 
-    def _spans(self, buffer: bytes, start: int, end: int, hits: Sequence[Hit] | None = None) -> Iterator[Span]:
-        if hits is None:
-            self.tune(buffer)
-            hits = self._search.find(buffer)
+    def _spans(self, buffer: bytes, start: int, end: int) -> Iterator[Span]:
+        self._tune(buffer)
+        hits = self._search.find(buffer)
         odd = [(-1, at, at) for at in self._odd(buffer, start, end)]
         if odd:
             hits = sorted([*hits, *odd], key=itemgetter(1))

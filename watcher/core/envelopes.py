@@ -65,6 +65,7 @@ _NAME_PREFIXES = (_ARROW_PREFIX, _POD_PREFIX, _WORDS_PREFIX)
 _OWN_BEGINNINGS = frozenset("<TDIWEFP?")
 _NAME_BEGINNINGS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _FRAME_CHARS = frozenset(_FRAME)
+_STRIPPED = frozenset(_BLANKS + _FRAME)
 _DIGIT = frozenset("0123456789")
 
 _MAX_LAYERS = 8  # a line that is wrapped more often than that was made to be
@@ -121,7 +122,8 @@ def unwrap(line: str) -> Envelope:
     """Take every known envelope off ``line``. Never fails: what is not understood is the message."""
     if "\x1b" in line:
         line = _ANSI.sub("", line)
-    line = line.rstrip(_BLANKS + _FRAME) if line[-1:] in _FRAME_CHARS else line.rstrip(_BLANKS)
+    if line[-1:] in _STRIPPED:
+        line = line.rstrip(_BLANKS + _FRAME if line[-1] in _FRAME_CHARS else _BLANKS)
     runtime: str | None = None
     for _ in range(_MAX_LAYERS):
         first = line[:1]

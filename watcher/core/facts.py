@@ -7,10 +7,10 @@ here guesses: a date that does not exist, a window that runs backwards or a coun
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from watcher.core.window import Window, rfc3339
@@ -29,9 +29,6 @@ FIELD_OF_GROUP = {
     "took": "seconds",
 }
 
-# The groups whose text is more than a word: it can be refused.
-TYPED_GROUPS = frozenset({"start", "end", "cov_start", "cov_end", "rows_in", "rows_out", "took"})
-
 # Go prints a time as ``2023-01-01 00:00:00 +0000 UTC``; the name of the zone repeats what the number before it said.
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)(?:(Z)| ?([+-]\d\d:?\d\d)(?: (?:[A-Z]{1,5}|[+-]\d\d(?:\d\d)?))?)",
@@ -42,6 +39,10 @@ _DURATION = re.compile(
 )
 _POWER = {"ns": "e-9", "us": "e-6", "µs": "e-6", "μs": "e-6", "ms": "e-3", "s": ""}
 _MAX_DIGITS = 18  # more rows than that is a broken line, not a count
+
+
+CheckPair = Callable[[str | None, str | None], object]
+Checks = tuple[tuple[tuple[CheckPair, int, int], ...], tuple[tuple[Callable[[str], object], int], ...]]
 
 
 class FieldError(ValueError):
@@ -81,6 +82,20 @@ def read_fields(groups: Mapping[str, str | None]) -> Fields:
     )
 
 
+def checks_of(groups: Mapping[str, int]) -> Checks:
+    """What refuses a text, with the numbers of the groups that it is asked about: for two at once, and for one."""
+
+    def pair(check: CheckPair, first: str, second: str) -> tuple[tuple[CheckPair, int, int], ...]:
+        return ((check, groups[first], groups[second]),) if first in groups and second in groups else ()
+
+    pairs = (
+        *pair(partial(_window, "window"), "start", "end"),
+        *pair(partial(_window, "coverage"), "cov_start", "cov_end"),
+    )
+    alone = {"rows_in": count, "rows_out": count, "took": _parts_of_duration}
+    return pairs, tuple((check, groups[name]) for name, check in alone.items() if name in groups)
+
+
 def moment(text: str) -> datetime:
     """One end of a window in any form that Kubecost prints, in UTC. Raises ``FieldError``."""
     found = _MOMENT.fullmatch(text)
@@ -97,15 +112,19 @@ def moment(text: str) -> datetime:
 
 def duration(text: str) -> float:
     """A duration as Go prints it (``1m52.9s``, ``924.8ms``, ``68.4µs``) in seconds. Raises ``FieldError``."""
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        problem = f"{text!r} is not a duration"
-        raise FieldError(problem)
-    hours, minutes, number, unit = found.groups()
+    hours, minutes, number, unit = _parts_of_duration(text).groups()
     seconds = number + _POWER[unit] if number else "0"  # digit for digit: 68.417µs is 68.417e-6
     if hours is None and minutes is None:
         return float(seconds)
     return float(Decimal(hours or 0) * 3600 + Decimal(minutes or 0) * 60 + Decimal(seconds))
+
+
+def _parts_of_duration(text: str) -> re.Match[str]:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        problem = f"{text!r} is not a duration"
+        raise FieldError(problem)
+    return found
 
 
 def count(text: str) -> int:
