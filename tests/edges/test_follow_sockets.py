@@ -132,6 +132,18 @@ async def test_a_stream_has_no_time_limit_of_its_own(scene: Scene) -> None:
     await api.close()
 
 
+async def test_a_stream_lets_aiohttp_parse_on_only_when_all_was_taken(scene: Scene) -> None:
+    """Another aiohttp may keep its marks elsewhere: reading would be slower, and nobody would see it."""
+    scene.kube.write(b"x")
+    api = ClusterApi(scene.kubeconfig, None, Rhythm())
+    stream = await api.log("kubecost", scene.kube.pod_name, [("container", "cost-model"), ("follow", "true")])
+    assert isinstance(stream, _HttpLog)
+    low, high = stream._answer.response.content.get_read_buffer_limits()
+    assert (low, high) == (1, 2 * 2**20)
+    await stream.close()
+    await api.close()
+
+
 async def test_an_api_server_that_is_replaced_is_waited_for(scene: Scene) -> None:
     """Cut, refused, draining with Retry-After, forbidden for a moment, then as before: the log goes on."""
     busy = Fault("status", status=429, body="The apiserver is shutting down, please try again later.")

@@ -242,6 +242,7 @@ class _HttpLog:
     def __init__(self, answer: _Answer, patience: float) -> None:
         self._answer = answer
         self._patience = patience
+        _parse_seldom(answer.response.content)
 
     async def read(self) -> bytes:
         try:
@@ -253,6 +254,16 @@ class _HttpLog:
 
     async def close(self) -> None:
         await self._answer.close()
+
+
+def _parse_seldom(content: aiohttp.StreamReader) -> None:
+    """Let the parser go on when all that it had made was taken, not behind each chunk.
+
+    aiohttp wakes it whenever a chunk was taken and less than a mark is left. Where each line is a chunk that costs as
+    much as all the rest of reading; a lower mark by way of ``read_bufsize`` stops it in the middle of large chunks.
+    """
+    if hasattr(content, "_low_water"):  # else it is another aiohttp's, and only slower
+        content._low_water = 1  # noqa: SLF001  there is no other way to say it
 
 
 def _socket(address: tuple[Any, ...], rhythm: Rhythm = _DEFAULT) -> socket.socket:
