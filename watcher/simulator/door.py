@@ -27,6 +27,7 @@ from watcher.simulator.weather import Weather
 TIMEOUT: Final = 30.0  # seconds for the whole exchange, as configured by default
 LATEST: Final = 20.0  # seconds that a request can be on its way after its client gave up
 LATE_BY: Final = timedelta(seconds=8)  # before the request: more than any clocks are apart
+SETTLED: Final = 30.0  # seconds in which the streams recover, when it gets calm
 _PAGE: Final = "<html><head><title>Sign in</title></head><body>Please log in</body></html>"
 _GATEWAY: Final = "<html><head><title>502 Bad Gateway</title></head></html>"
 
@@ -196,9 +197,13 @@ class Door:
         return ready
 
     def _log_late(self, request: Request) -> None:
-        """Not where the request was long on its way: the lines would be further out of order than a reader can bear."""
+        """Only where a reader can bear it: lines so far out of order need the whole overlap of a reconnect.
+
+        That is cut down while stream after stream breaks; and a request may have been long on its way.
+        """
         asked, now = self._asked_at(request.stage), self._kubecost.installation.cluster.now()
-        if asked is not None and abs(now - asked) < LATE_BY:
+        calm = self._weather.is_calm(asyncio.get_running_loop().time() - SETTLED)
+        if asked is not None and abs(now - asked) < LATE_BY and calm:
             self._note("lines of an ordinary reconciliation come late")
             self._kubecost.log_late(request.window, int((asked - LATE_BY).timestamp()) * 10**9)
 

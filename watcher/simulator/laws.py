@@ -226,15 +226,33 @@ class Laws:
             if known.status in _TRUTH:
                 law, outcome = _TRUTH[known.status]
                 life = new.open.epoch.container_id if new.open is not None and new.open.epoch is not None else ""
-                if not self._doubled and not any(
-                    # A failure of a block of days fails those of the next request too, where a person went on.
-                    (repair.days.get(day) is outcome or outcome is Outcome.FAILED in repair.days.values())
-                    and repair.life == life
-                    for repair in self._ledger.repairs
-                    if repair.stage == new.name
+                if (
+                    not self._doubled
+                    and not self._is_mixed(new.name, life)
+                    and not any(
+                        # A failure of a block of days fails those of the next request too, where a person went on.
+                        (repair.days.get(day) is outcome or outcome is Outcome.FAILED in repair.days.values())
+                        and repair.life == life
+                        for repair in self._ledger.repairs
+                        if repair.stage == new.name
+                    )
                 ):
                     inferred = ", concluded" if known.inferred else ""
                     self.fail(law, f"{new.name} {day} is called {known.status}{inferred}: {known.evidence}")
+
+    def _is_mixed(self, name: str, life: str) -> bool:
+        """A person skipped the reconciliation while Kubecost was at it: it writes allocations with the same lines."""
+        skipped = {
+            day
+            for stage in self.saved.stages
+            if stage.name == "reconciliation"
+            for day, known in stage.days.items()
+            if known.status is DayStatus.SKIPPED
+        }
+        return name == "allocation" and any(
+            repair.stage == "reconciliation" and repair.life == life and skipped & set(repair.days)
+            for repair in self._ledger.repairs
+        )
 
     def _check_silence(self, stage: Stage, day: date, known: Day) -> None:
         """A silence counts only when the log was looked at after it; as quiet, only when nothing of it is missing.

@@ -129,7 +129,7 @@ def draw_settings(rng: Random, days: int | None) -> Settings:
 
 
 def draw_troubles(rng: Random, stages: tuple[str, ...]) -> tuple[Trouble, ...]:
-    """What happens to the repairs: mostly nothing, at most two things."""
+    """What happens to the repairs: mostly nothing, at most two things, and lines that come late."""
     working = [stage for stage in stages if stage in WORKING]
     stage, store, day = rng.choice(working), rng.choice(STORES), rng.randrange(3)
     makers: list[tuple[float, Trouble]] = [
@@ -144,8 +144,9 @@ def draw_troubles(rng: Random, stages: tuple[str, ...]) -> tuple[Trouble, ...]:
         (1, Stalled(stage, day)),
         (1, Denied("cloudCost")),
         (2, Rereads(store)),
-        (3, Late()),
     ]
     count = rng.choices((0, 1, 2), (6, 3, 1))[0]
     weights = [weight for weight, _ in makers]
-    return tuple({rng.choices([one for _, one in makers], weights)[0]: None for _ in range(count)})
+    drawn = [rng.choices([one for _, one in makers], weights)[0] for _ in range(count)]
+    late: list[Trouble] = [Late()] if rng.random() < 0.3 else []
+    return tuple(dict.fromkeys([*drawn, *late]))
