@@ -23,7 +23,7 @@ EXAMPLE = ROOT / "config.example.yaml"
 # Put together here so that this file does not hold what it looks for.
 FORBIDDEN = [
     "pypi" + ".org",
-    "pythonhosted" + ".org",
+    "python" + "hosted.org",
     "npmjs" + ".org",
     "npmjs" + ".com",
     "/wo" + "rk/",
