@@ -260,6 +260,13 @@ def test_a_stage_that_stands_twice_does_not_hide_one_that_is_unknown(capsys: pyt
     assert "bogus" in err
 
 
+def test_check_accepts_the_example_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its secret files are there in a pod, not here."""
+    example = Path(__file__).parent.parent / "config.example.yaml"
+    assert invoke(["check", "-f", str(example)]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_check_of_a_good_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     """Every shipped profile is proven by its samples too."""
     written("config.yaml", CONFIG)

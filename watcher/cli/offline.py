@@ -153,12 +153,16 @@ def check(settings: Settings, schema: str | None) -> int:
 
 
 def _destination_problems(config: Config) -> list[str]:
-    """What is wrong with the addresses of the destinations, as far as that shows without the network."""
-    if not config.notify:
+    """What is wrong with the addresses that stand in the configuration; those in secret files may be elsewhere."""
+    from watcher.config_plan import destination_names
+
+    named = zip(destination_names(config.notify), config.notify, strict=True)
+    urls = {name: entry.url.get_secret_value() for name, entry in named if entry.url is not None}
+    if not urls:
         return []
     from watcher.notify import Notifier
 
-    return [f"{config.source}: notify: {problem}" for problem in Notifier(config.destinations()).problems()]
+    return [f"{config.source}: notify: {problem}" for problem in Notifier(urls).problems()]
 
 
 @click.command()
