@@ -27,7 +27,7 @@ from watcher.cluster.life import Life
 from watcher.cluster.pods import Pod
 from watcher.cluster.setting import seconds_now
 from watcher.cluster.telling import Teller
-from watcher.core import completion, counting, lost, orchestrator, outbox, requests, silence
+from watcher.core import abandoned, completion, counting, lost, orchestrator, outbox, requests, silence
 from watcher.core.commands import Record
 from watcher.core.events import Epoch, Fact, LogRead
 from watcher.core.orchestrator import step
@@ -331,6 +331,11 @@ def two_requests_at_once(patch: Patch) -> None:
     patch.setattr(requests, "_is_open", wrong)
 
 
+def a_skip_is_the_end_of_the_work(patch: Patch) -> None:
+    """Who skips a stage need not wait for it."""
+    patch.setattr(abandoned, "abandon", lambda *_: None)
+
+
 # ---- the core: people -----------------------------------------------------------------------------------------------
 
 
@@ -381,6 +386,7 @@ MUTANTS = [
     _caught(no_answer_means_not_sent, 11, Law.NO_REPEAT, Law.ONE_REQUEST_OPEN),
     _caught(what_was_on_its_way_in_a_crash_was_not_sent, 1, Law.NO_REPEAT, Law.ONE_REQUEST_OPEN),
     _caught(two_requests_at_once, 2, Law.ONE_REQUEST_OPEN, Law.SAVE_THEN_ACT),
+    _caught(a_skip_is_the_end_of_the_work, 60, Law.ONE_REQUEST_OPEN, Law.DONE_IS_TRUE),
     _caught(a_message_that_failed_is_dropped, 11, Law.OUTBOX),
     _caught(a_hold_is_not_told, 0, Law.PEOPLE_ARE_TOLD),
 ]

@@ -251,8 +251,8 @@ class Daemon:
 
 def is_over(state: State) -> bool:
     """True where ``once`` has nothing to do: the run is finished, or a person must decide, and is not waited for."""
-    decides = state.hold is not None and state.hold.kind is HoldKind.DECISION and state.status is RunStatus.HELD
-    return state.status in ENDED_RUN or decides
+    hold = state.hold if state.status is RunStatus.HELD else None
+    return state.status in ENDED_RUN or (hold is not None and hold.kind in {HoldKind.DECISION, HoldKind.ABANDONED})
 
 
 def _sentence(record: Record) -> str:

@@ -203,7 +203,8 @@ def test_skip_leaves_days_out() -> None:
 def test_skip_of_a_day_in_every_stage() -> None:
     talk = running().asked(Move.SKIP, None, 2)
     assert (talk.statuses("asset"), talk.status("allocation", 2)) == ("requested skipped requested", "skipped")
-    talk.heard(written("asset", 1), written("asset", 3)).expect("allocation", 1)
+    talk.heard(written("asset", 1), written("asset", 2), written("asset", 3)).expect("allocation", 1)
+    assert talk.status("asset", 2) == "skipped"
 
 
 def test_skip_of_a_stage_that_waits() -> None:
@@ -220,7 +221,9 @@ def test_a_skipped_day_can_be_taken_back() -> None:
 def test_skipping_under_a_request_in_flight_sends_nothing_before_its_answer() -> None:
     talk = Talk(plan_of(ASSET, ALLOCATION)).up().asked(Move.SKIP, "asset").expect_nothing()
     assert talk.state.stage("asset").status == "done"
-    talk.accepted().expect("allocation", 1, 3)
+    talk.accepted().expect_held(HoldKind.ABANDONED, "asset 2023-01-01..2023-01-03", "skipped", "may still be at work")
+    alone = Talk(plan_of(ASSET)).up().asked(Move.SKIP, "asset").accepted()
+    assert alone.state.status == "done"
 
 
 def test_a_stage_that_failed_and_was_not_retried_ends_the_run_again() -> None:

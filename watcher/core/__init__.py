@@ -23,6 +23,7 @@ Where to read on, in this order:
 ``settling``       what follows for the stage and the run: done, failed, held
 ``requests``       which repair is asked for next, what its answer means, what a new epoch voids
 ``lost``           a request that was on its way when its container died
+``abandoned``      a request whose days a person skipped while Kubecost was at work on them
 ``operator``       what a person may do; ``replaying``: how a recorded log opens stages
 ``outbox``         messages: due, delivered, tried again; ``messages``: their words
 ``orchestrator``   ``step`` itself

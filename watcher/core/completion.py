@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from watcher.core import abandoned
 from watcher.core.counting import HOURLY, counts, days_of, is_of_request, note_unstarted
 from watcher.core.events import Epoch, Fact, Meaning
 from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
@@ -159,7 +160,7 @@ def _learn_failure(turn: Turn, name: str, held: Open, fact: Fact) -> None:
     if fact.resolution == HOURLY:
         if fact.meaning is Meaning.COVERAGE_REFUSED:
             turn.set_open(name, hourly_refused=True)
-            for day in turn.stage(name).unsettled():
+            for day in [*turn.stage(name).unsettled(), *held.abandoned]:
                 if turn.stage(name).days[day].proven:
                     _judge(turn, name, day)
         turn.record("note", "the hourly store does not hold this window", name, evidence=fact.line)
@@ -170,6 +171,7 @@ def _learn_failure(turn: Turn, name: str, held: Open, fact: Fact) -> None:
         return
     reason = "the store refused it: outside its coverage" if fact.coverage else "the pipeline failed on it"
     reason = f"{reason}. {fact.advice}" if fact.advice else reason
+    abandoned.is_over(turn, name, days_of(turn, name, fact))
     for day in days_of(turn, name, fact):
         known = turn.stage(name).days[day]
         if known.status in LIVE_DAYS or (known.status is DayStatus.DONE and known.inferred):
@@ -206,9 +208,15 @@ def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
         _learn_hour(turn, name, fact)
         return
     key = frozenset({fact.provider or ""})
+    proves = fact.meaning is Meaning.REPAIR_ENDED or turn.rules(name).rules.least is not Evidence.REPAIR_ENDED
     for day in days_of(turn, name, fact):
         known = turn.stage(name).days[day]
         at = turn.stamp(fact.at)
+        if _is_abandoned(turn, name, day):
+            if proves and fact.meaning is not Meaning.ACTIVITY:
+                turn.set_day(name, day, proven=known.proven | key)
+                _judge(turn, name, day)
+            continue
         if fact.meaning is Meaning.ACTIVITY:
             if known.status in LIVE_DAYS:
                 turn.move_day(name, day, DayStatus.RUNNING, known.reason, evidence=fact.line, at=at)
@@ -218,7 +226,6 @@ def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
             continue
         rows = {"rows_in": fact.rows_in, "rows_out": fact.rows_out} if fact.rows_out is not None else {}
         seconds = {"seconds": fact.seconds} if fact.seconds is not None else {}
-        proves = fact.meaning is Meaning.REPAIR_ENDED or turn.rules(name).rules.least is not Evidence.REPAIR_ENDED
         turn.set_day(
             name,
             day,
@@ -252,18 +259,29 @@ def _learn_hour(turn: Turn, name: str, fact: Fact) -> None:
     day = window.start.date()
     known = turn.stage(name).days[day]
     turn.set_day(name, day, hours=known.hours | 1 << window.start.hour)
-    if known.status in LIVE_DAYS and known.proven:
+    if known.proven and (known.status in LIVE_DAYS or _is_abandoned(turn, name, day)):
         _judge(turn, name, day)
 
 
 def _judge(turn: Turn, name: str, day: date) -> None:
-    """Move the day to done if what is known of it now suffices; else say what is missing. Done it stays."""
+    """Move the day to done if what is known of it now suffices; else say what is missing. Done it stays.
+
+    An abandoned day stays skipped; what suffices says that Kubecost is at work on it no more.
+    """
     stage = turn.stage(name)
     known = stage.days[day]
-    if known.proven and _covers(turn, name, known.proven) and _has_hours(turn.rules(name), stage.open, known):
+    suffices = known.proven and _covers(turn, name, known.proven) and _has_hours(turn.rules(name), stage.open, known)
+    if _is_abandoned(turn, name, day):
+        abandoned.is_over(turn, name, [day] if suffices else [])
+    elif suffices:
         _finish(turn, name, day, inferred=False)
     elif known.status is not DayStatus.DONE:
         turn.move_day(name, day, DayStatus.RUNNING, missing(turn, name, day), inferred=False)
+
+
+def _is_abandoned(turn: Turn, name: str, day: date) -> bool:
+    held = turn.stage(name).open
+    return held is not None and day in held.abandoned
 
 
 def _has_hours(plan: StagePlan, held: Open | None, known: Day) -> bool:

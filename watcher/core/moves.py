@@ -85,4 +85,5 @@ RUN_MOVES: Mapping[RunStatus, frozenset[RunStatus]] = {
 
 UNSETTLED = frozenset({_D.REQUESTED, _D.RUNNING})  # of these Kubecost still owes us a line
 TO_DO = frozenset({_D.PENDING})
+ENDED_STAGE = frozenset({_S.DONE, _S.FAILED, _S.SKIPPED})
 ENDED_RUN = frozenset({_R.DONE, _R.FAILED, _R.ABORTED})

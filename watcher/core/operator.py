@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from watcher.core import abandoned
 from watcher.core.events import Move, OperatorAsked
-from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
-from watcher.core.state import State
+from watcher.core.moves import ENDED_RUN, ENDED_STAGE, DayStatus, RunStatus, StageStatus
+from watcher.core.state import HoldKind, State
 from watcher.core.turn import Turn, spell
 
 _RETRIED = frozenset({DayStatus.FAILED, DayStatus.UNCLEAR, DayStatus.EMPTY, DayStatus.REFUSED})
@@ -72,15 +73,19 @@ def _approve(turn: Turn, reason: str) -> None:
             elif known.status is DayStatus.PENDING and known.attempts >= turn.plan.max_attempts:
                 turn.set_day(hold.stage, day, attempts=0)
         turn.set_open(hold.stage, silent_since=turn.now, again=True)
+        if hold.kind is HoldKind.ABANDONED:
+            abandoned.is_over(turn, hold.stage, turn.stage(hold.stage).days)
     turn.release(reason)
 
 
 def _put_back(turn: Turn, asked: OperatorAsked, status: DayStatus, reason: str) -> None:
     for name, days in _chosen(turn.state, asked).items():
+        if status is DayStatus.SKIPPED:
+            abandoned.abandon(turn, name, set(days).intersection(turn.stage(name).unsettled()))
         for day in days:
             changes = {"attempts": 0} if status is DayStatus.PENDING else {}
             turn.move_day(name, day, status, f"{asked.move}: {reason} ({spell([day])})", inferred=False, **changes)
-        if turn.stage(name).status in {StageStatus.FAILED, StageStatus.DONE, StageStatus.SKIPPED}:
+        if turn.stage(name).status in ENDED_STAGE:
             turn.move_stage(name, StageStatus.RUNNING, reason, finished_at=None)
     if turn.state.hold is not None:
         turn.release(reason)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from watcher.core import lost
+from watcher.core import abandoned, lost
 from watcher.core.commands import Request
 from watcher.core.counting import SKEW
 from watcher.core.messages import run_started
@@ -30,6 +30,7 @@ def advance(turn: Turn) -> None:
             turn.set_stage(stage.name, not_before=None)
     if turn.state.status in ENDED_RUN:
         return
+    abandoned.release_if_over(turn)
     if all(stage.status in {StageStatus.DONE, StageStatus.SKIPPED} for stage in turn.state.stages):
         finish_run(turn)
         return
@@ -43,7 +44,7 @@ def advance(turn: Turn) -> None:
         end_failed(turn, stage.name, stage.reason)
         return
     window = _next_window(turn, stage.name)
-    if window is None:
+    if window is None or abandoned.hold_if_at_work(turn):
         withdraw_wish(turn)
     elif is_heard_up_to_now(turn):
         _ask(turn, stage.name, window)
@@ -76,7 +77,7 @@ def refuse(turn: Turn, request: int, reason: str) -> None:
         return
     for day in turn.stage(name).unsettled():
         turn.move_day(name, day, DayStatus.REFUSED, reason)
-    turn.set_open(name, answer=Answer.ACCEPTED, note=reason)
+    turn.set_open(name, answer=Answer.ACCEPTED, note=reason, abandoned=frozenset())
 
 
 def withhold(turn: Turn, request: int, reason: str) -> None:

@@ -51,6 +51,7 @@ class Open:
     ``trouble``: an error that named no day, ``failing``: the stage's own pipeline said it. ``early``: lines of it that
     came live and were stamped before the request. ``unstarted``: lines of its days that came without its start line.
     ``widened``: days of earlier requests were opened again by a new provider, and are listened for as well.
+    ``abandoned``: days that a person skipped while Kubecost was at work on them, and may still be.
     """
 
     request: int
@@ -71,6 +72,7 @@ class Open:
     early: int = 0
     unstarted: int = 0
     widened: Window | None = None
+    abandoned: frozenset[date] = frozenset()
 
     @property
     def heard(self) -> Window:
@@ -112,9 +114,13 @@ class Stage:
 
 
 class HoldKind(StrEnum):
-    """What ends a hold: a person's decision, a line of the stage, or the stream (or the container) itself."""
+    """What ends a hold: a person's decision, the end of abandoned work, a line of the stage, or the stream itself.
+
+    A person can end each of them; the first is ended by nothing else.
+    """
 
     DECISION = "decision"
+    ABANDONED = "abandoned"
     SILENCE = "silence"
     BLIND = "blind"
 

@@ -12,7 +12,16 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from watcher.core.commands import Command, Record
-from watcher.core.moves import DAY_MOVES, ENDED_RUN, RUN_MOVES, STAGE_MOVES, DayStatus, RunStatus, StageStatus
+from watcher.core.moves import (
+    DAY_MOVES,
+    ENDED_RUN,
+    ENDED_STAGE,
+    RUN_MOVES,
+    STAGE_MOVES,
+    DayStatus,
+    RunStatus,
+    StageStatus,
+)
 from watcher.core.plan import Plan, StagePlan
 from watcher.core.state import Day, Delivery, Hold, HoldKind, Message, Open, Stage, State
 
@@ -126,7 +135,7 @@ class Turn:
         """
         if self.state.status in ENDED_RUN:
             return False
-        if stage is not None and self.stage(stage).status is not StageStatus.FAILED:
+        if stage is not None and self.stage(stage).status not in ENDED_STAGE:
             self.move_stage(stage, StageStatus.HELD, reason)
         current = self.state.hold
         if current is not None and not _outranks(kind, current.kind):

@@ -208,7 +208,9 @@ class Chaos:
     async def _drive(self, around: Surroundings, world: asyncio.TaskGroup) -> None:
         """One life of the daemon after the other, each from what the one before had saved."""
         rng = self._rng("lives")
-        person = Person(self._rng("person"), self.settings.moves, lambda text: self.note("person", text))
+        person = Person(
+            self._rng("person"), self.settings.moves, lambda text: self.note("person", text), self.laws.is_at_work
+        )
         state, cursor = State.begin(self.settings.plan), None
         self.store.open().begin(identity(self.settings.plan), state)
         await asyncio.sleep(rng.uniform(0.0, 20.0))

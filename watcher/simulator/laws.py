@@ -100,7 +100,8 @@ class Laws:
         self._doubled: set[int] = set()  # by the network: nobody can know
         self._unheard: set[int] = set()  # no start line follows where one must: they look as if they never arrived
         self._retried: set[tuple[str, date]] = set()
-        self._meddled = False
+        self._meddled = False  # a person let a request go out although Kubecost may be at work on another
+        self._let_go: set[str] = set()  # stages that he skipped unclear: their lines may come later all the same
         self._posted: dict[tuple[int, str], datetime] = {}
         self._caught_up: list[tuple[float, datetime]] = []  # when it was said, and up to when
         self._gaps: list[float] = []  # when one was told
@@ -154,6 +155,10 @@ class Laws:
         if at_work and not self._meddled:
             self.fail(Law.ONE_REQUEST_OPEN, f"request {number} for {name} while Kubecost works on {at_work}")
 
+    def is_at_work(self) -> bool:
+        """True while Kubecost works on anything that was asked for."""
+        return any(one.open and one.request is not None for one in self._ledger.repairs)
+
     def _at_work(self, requests: set[int]) -> set[int]:
         """Those of the requests on which Kubecost still works."""
         return {one.request for one in self._ledger.repairs if one.open and one.request is not None} & requests
@@ -184,8 +189,15 @@ class Laws:
         self._in_flight.discard(number)
 
     def steered(self, move: Move, stage: str | None, day: date | None) -> None:
-        """A person decided: what was retried may be asked for again."""
-        self._meddled = True
+        """A person decides, by what he is shown: what was retried may be asked for again.
+
+        A skip of what is at work lets nothing go out.
+        """
+        chosen = [one for one in self.saved.stages if stage in (None, one.name)]
+        unclear = {one.name for one in chosen if one.count(DayStatus.UNCLEAR) or one.count(DayStatus.FAILED)}
+        self._meddled |= move in {Move.RETRY, Move.APPROVE} or (move is Move.SKIP and bool(unclear))
+        if move is Move.SKIP:
+            self._let_go |= unclear
         if move is Move.RETRY:
             self._retried |= {
                 (one.name, each)
@@ -241,16 +253,12 @@ class Laws:
                     self.fail(law, f"{new.name} {day} is called {known.status}{inferred}: {known.evidence}")
 
     def _is_mixed(self, name: str, life: str) -> bool:
-        """A person skipped the reconciliation while Kubecost was at it: it writes allocations with the same lines."""
-        skipped = {
-            day
-            for stage in self.saved.stages
-            if stage.name == "reconciliation"
-            for day, known in stage.days.items()
-            if known.status is DayStatus.SKIPPED
-        }
+        """True where a person skipped a reconciliation that was silent for too long, and Kubecost is at it yet.
+
+        It writes allocations with the same lines.
+        """
         return name == "allocation" and any(
-            repair.stage == "reconciliation" and repair.life == life and skipped & set(repair.days)
+            repair.stage == "reconciliation" and repair.life == life and repair.stage in self._let_go
             for repair in self._ledger.repairs
         )
 

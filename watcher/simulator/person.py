@@ -9,7 +9,7 @@ from random import Random
 from watcher.core.events import Move, OperatorAsked
 from watcher.core.moves import RunStatus
 from watcher.core.operator import objection
-from watcher.core.state import State
+from watcher.core.state import HoldKind, State
 from watcher.simulator.machine import Machine
 
 LONGEST_LIFE = 1200.0
@@ -17,12 +17,16 @@ LONGEST_LIFE = 1200.0
 
 
 class Person:
-    """Steers by what the page shows, at most ``moves`` times. ``note`` is told what he does."""
+    """Steers by what the page shows, at most ``moves`` times. ``note`` is told what he does.
 
-    def __init__(self, rng: Random, moves: int, note: Callable[[str], None]) -> None:
+    Told to make sure that Kubecost is over with something, he does: ``is_at_work`` is what he sees when he looks.
+    """
+
+    def __init__(self, rng: Random, moves: int, note: Callable[[str], None], is_at_work: Callable[[], bool]) -> None:
         self._rng = rng
         self.moves_left = moves
         self._note = note
+        self._is_at_work = is_at_work
 
     @property
     def is_there(self) -> bool:
@@ -51,14 +55,19 @@ class Person:
             moves = [Move.RESUME]
         elif state.status in {RunStatus.HELD, RunStatus.FAILED}:
             moves = [Move.APPROVE, Move.RETRY, Move.RETRY, Move.SKIP]
-        elif self._rng.random() < 0.1:
-            moves = [Move.PAUSE, Move.PAUSE, Move.RETRY, Move.SKIP, Move.ABORT]
+        elif self._rng.random() < 0.15:
+            moves = [Move.PAUSE, Move.PAUSE, Move.RETRY, Move.SKIP, Move.SKIP, Move.SKIP, Move.ABORT]
         else:
             return None
+        if state.hold is not None and state.hold.kind is HoldKind.ABANDONED and self._is_at_work():
+            moves.remove(Move.APPROVE)
         asked = OperatorAsked(self._rng.choice(moves), "because he says so", *self._choose_days(state))
         return asked if objection(state, asked) is None else None
 
     def _choose_days(self, state: State) -> tuple[str | None, None]:
         if state.hold is not None and state.hold.stage is not None:
             return state.hold.stage, None
-        return (self._rng.choice(state.stages).name if self._rng.random() < 0.5 else None), None
+        if self._rng.random() < 0.4:
+            return None, None
+        at_work = [stage.name for stage in state.stages if stage.unsettled()]
+        return self._rng.choice(at_work or [stage.name for stage in state.stages]), None
