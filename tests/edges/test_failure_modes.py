@@ -167,6 +167,7 @@ async def test_where_the_node_cannot_follow_the_log_is_read_again_and_again(scen
     kube.every_follow = Fault("clean", after=0, body="failed to create fsnotify watcher: too many open files")
     async with listening(scene.source(replace(QUICK, polling=1.0))) as heard:
         await heard.until(lambda: any("fsnotify" in cause for cause in heard.losses))
+        await heard.until(lambda: heard.caught_up >= 1)  # an empty log is heard as well
         for n in range(6):
             kube.write(b"line %d" % n)
             await heard.until(lambda: len(heard.lines) == n + 1)  # noqa: B023
@@ -177,6 +178,24 @@ async def test_where_the_node_cannot_follow_the_log_is_read_again_and_again(scen
         kube.write(b"followed")
         await heard.until(lambda: heard.lines == [*numbered(0, 6), b"followed"])
     assert heard.gaps == []
+
+
+async def test_a_log_that_is_emptied_is_a_gap_where_the_node_cannot_follow_too(scene: Scene) -> None:
+    """Reading again and again, an emptied log is seen twice: its end is told as a gap, once, and then it is heard."""
+    kube = scene.kube
+    kube.every_follow = Fault("clean", after=0, body="failed to create fsnotify watcher: too many open files")
+    async with listening(scene.source(QUICK)) as heard:
+        await heard.until(lambda: any("fsnotify" in cause for cause in heard.losses))
+        kube.write(b"one")
+        await heard.until(lambda: heard.lines == [b"one"] and heard.caught_up >= 1)
+        kube.write(b"never seen")
+        kube.rotate()
+        told = heard.caught_up
+        await heard.until(lambda: heard.caught_up > told + 3)
+        (gap,) = heard.gaps
+        assert "rotated" in gap
+        kube.write(b"two")
+        await heard.until(lambda: heard.lines == [b"one", b"two"])
 
 
 # ---- B: restarts, identity, lifecycle

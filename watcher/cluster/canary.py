@@ -59,7 +59,15 @@ async def prove_ended(connection: Connection) -> None:
     """As ``prove``, once, for a stream that ended before it was proven: some only ever serve what is there."""
     upto = connection.setting.teller.clock()
     newest = await look(connection.setting, connection.life.pod_name)
-    if newest is not None and newest.key is not None and connection.life.trail.holds(newest.key):
+    if newest is None:
+        return
+    if newest.key is not None:
+        connection.life.emptied = None
+        heard = connection.life.trail.holds(newest.key)
+    else:
+        empty = not newest.text and await _is_still_served(connection)
+        heard = empty and await _judge_emptied(connection) is Verdict.HEARD
+    if heard:
         await connection.setting.teller.caught_up(upto)
 
 

@@ -237,7 +237,8 @@ class Follower:
         if CANNOT_FOLLOW in end.cause:
             self._polling_until = seconds_now() + self._rhythm.polling
         if not end.planned:
-            connection.life.emptied = None
+            if not end.clean:
+                connection.life.emptied = None
             await self._teller.lost(end.cause)
         if connection.delivered or connection.proven:
             connection.life.margin = MARGIN
