@@ -198,6 +198,22 @@ async def test_a_log_that_is_emptied_is_a_gap_where_the_node_cannot_follow_too(s
         await heard.until(lambda: heard.lines == [b"one", b"two"])
 
 
+@pytest.mark.parametrize("seconds", [10, 3600])
+async def test_a_line_that_is_stamped_back_is_read_where_the_node_cannot_follow_too(scene: Scene, seconds: int) -> None:
+    """Many readings bring nothing new, and the overlap of the next is as large as ever; beyond it the node's clock
+    stepped back, which is told."""
+    kube = scene.kube
+    kube.every_follow = Fault("clean", after=0, body="failed to create fsnotify watcher: too many open files")
+    async with listening(scene.source(QUICK)) as heard:
+        await heard.until(lambda: any("fsnotify" in cause for cause in heard.losses))
+        kube.write(b"one")
+        await heard.until(lambda: heard.caught_up >= 4 and heard.lines == [b"one"])
+        kube.write(b"back", at=kube.clock - seconds * SECOND)
+        told = heard.caught_up
+        await heard.until(lambda: heard.lines == [b"one", b"back"] and heard.caught_up > told + 1)
+    assert [cause.partition(":")[0] for cause in heard.gaps] == ["the clock of the node stepped back"][: seconds // 60]
+
+
 # ---- B: restarts, identity, lifecycle
 
 

@@ -56,18 +56,20 @@ async def prove(connection: Connection) -> None:
 
 
 async def prove_ended(connection: Connection) -> None:
-    """As ``prove``, once, for a stream that ended before it was proven: some only ever serve what is there."""
+    """As ``prove``, once, for a stream that ended in order before it was: some only ever serve what is there."""
     upto = connection.setting.teller.clock()
     newest = await look(connection.setting, connection.life.pod_name)
     if newest is None:
         return
     if newest.key is not None:
         connection.life.emptied = None
-        heard = connection.life.trail.holds(newest.key)
+        held = connection.life.trail.holds(newest.key)
+        heard = held or _judge_missing(connection, newest, newest.key) is Verdict.HEARD
     else:
         empty = not newest.text and await _is_still_served(connection)
         heard = empty and await _judge_emptied(connection) is Verdict.HEARD
     if heard:
+        connection.proven = True
         await connection.setting.teller.caught_up(upto)
 
 

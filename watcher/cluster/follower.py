@@ -231,6 +231,7 @@ class Follower:
         self._setting.reading.beat(self._rhythm.step)
         if end.clean and not connection.proven:
             await prove_ended(connection)
+        self._set_margin(connection)
         if polling and end == ENDED:
             await self._setting.rest(self._rhythm.poll)
             return
@@ -240,17 +241,17 @@ class Follower:
             if not end.clean:
                 connection.life.emptied = None
             await self._teller.lost(end.cause)
-        if connection.delivered or connection.proven:
-            connection.life.margin = MARGIN
-        else:
-            # Nothing but the overlap came before the end: with as much of it every time, nothing else ever would.
-            connection.life.margin = max(LEAST_MARGIN, connection.life.margin // 4)
         if connection.delivered or seconds_now() - connection.opened > self._rhythm.backoff_cap:
             self._backoff.progress()
             return
         if end.refused:
             raise InBand(end.cause)  # no log is to be had: a pod that is going away is not waited for for ever
         await self._setting.rest(self._pause())
+
+    def _set_margin(self, connection: Connection) -> None:
+        """Where nothing but the overlap came before the end, with as much of it every time nothing else ever would."""
+        passed = connection.delivered or connection.proven
+        connection.life.margin = MARGIN if passed else max(LEAST_MARGIN, connection.life.margin // 4)
 
     async def _resumption(self, life: Life) -> Resumption:
         if life.rewind is None:
