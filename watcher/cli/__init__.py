@@ -86,7 +86,7 @@ def _run(args: list[str]) -> int:
         return EX_USAGE
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else NAME
-        _complain(f"{' '.join(error.format_message().split())} See '{where} --help'.")
+        _complain(f"{' '.join(error.format_message().split()).rstrip('.')}. See '{where} --help'.")
         return EX_USAGE
     except ConfigError as error:
         for problem in error.problems:
