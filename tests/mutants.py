@@ -27,7 +27,7 @@ from watcher.cluster.life import Life
 from watcher.cluster.pods import Pod
 from watcher.cluster.setting import seconds_now
 from watcher.cluster.telling import Teller
-from watcher.core import abandoned, completion, counting, lost, orchestrator, outbox, requests, silence
+from watcher.core import abandoned, completion, counting, judging, lost, orchestrator, outbox, requests, silence
 from watcher.core.commands import Record
 from watcher.core.events import Epoch, Fact, LogRead
 from watcher.core.orchestrator import step
@@ -238,15 +238,15 @@ def quiet_counts_while_nothing_is_heard(patch: Patch) -> None:
         right(turn)
         for name in [stage.name for stage in turn.plan.stages if turn.state.log.blind_since is not None]:
             due = silence._deadline(turn.state, turn.plan, name)
-            if due is not None and due <= turn.now and completion.rests_by_quiet(turn.state, turn.plan, name):
-                completion.conclude_quiet(turn, name)
+            if due is not None and due <= turn.now and judging.rests_by_quiet(turn.state, turn.plan, name):
+                judging.conclude_quiet(turn, name)
 
     patch.setattr(orchestrator, "listen", wrong)
 
 
 def quiet_counts_over_a_gap(patch: Patch) -> None:
     """Quiet is concluded although a part of the log is missing."""
-    right = completion.rests_by_quiet
+    right = judging.rests_by_quiet
 
     def wrong(state: State, plan: Plan, name: str) -> bool:
         held = state.stage(name).open
@@ -257,7 +257,7 @@ def quiet_counts_over_a_gap(patch: Patch) -> None:
         )
         return right(replace(state, stages=stages), plan, name)
 
-    for module in (completion, silence):
+    for module in (judging, silence):
         patch.setattr(module, "rests_by_quiet", wrong)
 
 

@@ -15,7 +15,7 @@ from tests.core import test_requests as requested
 from tests.core import test_silence as silent
 from tests.core.scripts import written
 from tests.core.test_properties import Repair
-from watcher.core import completion, counting, lost, orchestrator, requests, silence, turn
+from watcher.core import completion, counting, judging, lost, orchestrator, requests, silence, turn
 from watcher.core.events import Epoch, Fact
 from watcher.core.state import Answer, Open
 from watcher.core.turn import Turn
@@ -76,7 +76,7 @@ def quiet_without_hearing(patch: pytest.MonkeyPatch) -> None:
 
 
 def one_provider_is_enough(patch: pytest.MonkeyPatch) -> None:
-    for module in (completion, turn):
+    for module in (judging, turn):
         patch.setattr(module, "known_providers", lambda *_: frozenset())
 
 

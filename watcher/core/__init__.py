@@ -18,7 +18,7 @@ Where to read on, in this order:
 ``state``          all that is known, as one frozen value
 ``turn``           the workspace of one step: enforces ``moves``, writes the journal, fills the outbox
 ``counting``       which facts count for an open request
-``completion``     what they prove: when a day is done, empty, failed
+``completion``     what they prove: when a day is done, empty, failed; ``judging``: when it suffices
 ``silence``        what silence means, and every deadline
 ``settling``       what follows for the stage and the run: done, failed, held
 ``requests``       which repair is asked for next, what its answer means, what a new epoch voids

@@ -1,24 +1,21 @@
 """What a log line proves, once it counts (``counting``). The rules of truth, and nothing else.
 
-A day is done (``_judge``) by the weakest evidence that the profile accepts, or a stronger one. What no line said but
-was concluded is marked ``inferred``. Order is the order of arrival; facts seen twice change nothing.
+Order is the order of arrival; facts seen twice change nothing.
 """
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from watcher.core import abandoned
 from watcher.core.counting import HOURLY, counts, days_of, is_of_request, note_unstarted
 from watcher.core.events import Epoch, Fact, Meaning
+from watcher.core.judging import LIVE_DAYS, covers, finish, has_hours, is_abandoned, judge, missing
 from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
-from watcher.core.plan import Evidence, Plan, StagePlan
-from watcher.core.state import Day, HoldKind, Open, State
-from watcher.core.turn import Turn, known_providers, spell
+from watcher.core.plan import Evidence
+from watcher.core.state import Day, HoldKind, Open
+from watcher.core.turn import Turn
 from watcher.core.window import Window, midnight
-
-ALL_HOURS = (1 << 24) - 1
-LIVE_DAYS = frozenset({DayStatus.REQUESTED, DayStatus.RUNNING, DayStatus.UNCLEAR})
 
 
 def learn(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
@@ -52,41 +49,6 @@ def learn(turn: Turn, fact: Fact, epoch: Epoch | None) -> None:
             pass
 
 
-def conclude_quiet(turn: Turn, name: str) -> None:
-    """Every day of the open request that its lines covered is concluded done: quiet has lasted long enough."""
-    for day in turn.stage(name).unsettled():
-        _finish(turn, name, day, inferred=True)
-
-
-def rests_by_quiet(state: State, plan: Plan, name: str) -> bool:
-    """True when quiet may end the open request: allowed by the profile, and every day covered by every provider.
-
-    Not where a stretch of the log is missing since the request: a failure may have been told in it.
-    """
-    stage, rules = state.stage(name), plan.stage(name)
-    days = stage.unsettled()
-    held = stage.open
-    if rules.rules.least is not Evidence.QUIET or not days or held is None or held.failing or not held.gapless:
-        return False
-    keys = known_providers(state, plan, name)
-    return all(
-        _suffices(keys, stage.days[day].covered | stage.days[day].proven) and _has_hours(rules, held, stage.days[day])
-        for day in days
-    )
-
-
-def missing(turn: Turn, name: str, day: date) -> str:
-    """What the day still lacks, in words."""
-    stage, plan = turn.stage(name), turn.rules(name)
-    seen = stage.days[day].covered | stage.days[day].proven
-    lacking = sorted(turn.providers(name) - (seen if plan.rules.least is Evidence.QUIET else stage.days[day].proven))
-    if lacking:
-        return f"no line yet from provider {', '.join(lacking)}"
-    if stage.days[day].proven and not _has_hours(plan, stage.open, stage.days[day]):
-        return f"daily set done; {stage.days[day].hours.bit_count()} of 24 hourly sets seen"
-    return "no line says that it is done"
-
-
 def reopen_for_providers(turn: Turn) -> None:
     """A provider appeared: stages that looked complete without it are not.
 
@@ -102,7 +64,7 @@ def reopen_for_providers(turn: Turn) -> None:
         lacking = [
             day
             for day, known in stage.days.items()
-            if known.status is DayStatus.DONE and not _covers(turn, plan.name, known.covered | known.proven)
+            if known.status is DayStatus.DONE and not covers(turn, plan.name, known.covered | known.proven)
         ]
         if not lacking:
             continue
@@ -162,7 +124,7 @@ def _learn_failure(turn: Turn, name: str, held: Open, fact: Fact) -> None:
             turn.set_open(name, hourly_refused=True)
             for day in [*turn.stage(name).unsettled(), *held.abandoned]:
                 if turn.stage(name).days[day].proven:
-                    _judge(turn, name, day)
+                    judge(turn, name, day)
         turn.record("note", "the hourly store does not hold this window", name, evidence=fact.line)
         return
     window = fact.window
@@ -197,9 +159,9 @@ def _learn_day_started(turn: Turn, name: str, fact: Fact) -> None:
         return
     before = days[0] - timedelta(days=1)
     known = turn.stage(name).days.get(before, Day())
-    if known.status in LIVE_DAYS and known.covered and _has_hours(plan, turn.stage(name).open, known):
+    if known.status in LIVE_DAYS and known.covered and has_hours(plan, turn.stage(name).open, known):
         turn.set_day(name, before, evidence=fact.line, at=turn.stamp(fact.at))
-        _finish(turn, name, before, inferred=True, reason="the next day was started")
+        finish(turn, name, before, inferred=True, reason="the next day was started")
 
 
 def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
@@ -212,10 +174,10 @@ def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
     for day in days_of(turn, name, fact):
         known = turn.stage(name).days[day]
         at = turn.stamp(fact.at)
-        if _is_abandoned(turn, name, day):
+        if is_abandoned(turn, name, day):
             if proves and fact.meaning is not Meaning.ACTIVITY:
                 turn.set_day(name, day, proven=known.proven | key)
-                _judge(turn, name, day)
+                judge(turn, name, day)
             continue
         if fact.meaning is Meaning.ACTIVITY:
             if known.status in LIVE_DAYS:
@@ -242,7 +204,7 @@ def _learn_progress(turn: Turn, name: str, fact: Fact) -> None:
             reason = f"{reason}. {fact.advice}" if fact.advice else reason
             turn.move_day(name, day, DayStatus.EMPTY, reason, inferred=False)
         else:
-            _judge(turn, name, day)
+            judge(turn, name, day)
 
 
 def _is_news(known: Day, fact: Fact) -> bool:
@@ -259,47 +221,8 @@ def _learn_hour(turn: Turn, name: str, fact: Fact) -> None:
     day = window.start.date()
     known = turn.stage(name).days[day]
     turn.set_day(name, day, hours=known.hours | 1 << window.start.hour)
-    if known.proven and (known.status in LIVE_DAYS or _is_abandoned(turn, name, day)):
-        _judge(turn, name, day)
-
-
-def _judge(turn: Turn, name: str, day: date) -> None:
-    """Move the day to done if what is known of it now suffices; else say what is missing. Done it stays.
-
-    An abandoned day stays skipped; what suffices says that Kubecost is at work on it no more.
-    """
-    stage = turn.stage(name)
-    known = stage.days[day]
-    suffices = known.proven and _covers(turn, name, known.proven) and _has_hours(turn.rules(name), stage.open, known)
-    if _is_abandoned(turn, name, day):
-        abandoned.is_over(turn, name, [day] if suffices else [])
-    elif suffices:
-        _finish(turn, name, day, inferred=False)
-    elif known.status is not DayStatus.DONE:
-        turn.move_day(name, day, DayStatus.RUNNING, missing(turn, name, day), inferred=False)
-
-
-def _is_abandoned(turn: Turn, name: str, day: date) -> bool:
-    held = turn.stage(name).open
-    return held is not None and day in held.abandoned
-
-
-def _has_hours(plan: StagePlan, held: Open | None, known: Day) -> bool:
-    """True unless the stage waits for hourly sets that this day still lacks."""
-    waits = plan.wait_hourly and plan.rules.hourly and not (held is not None and held.hourly_refused)
-    return not waits or known.hours == ALL_HOURS
-
-
-def _finish(turn: Turn, name: str, day: date, *, inferred: bool, reason: str | None = None) -> None:
-    turn.move_day(name, day, DayStatus.DONE, reason, inferred=inferred)
-
-
-def _covers(turn: Turn, name: str, keys: frozenset[str]) -> bool:
-    return _suffices(turn.providers(name), keys)
-
-
-def _suffices(known: frozenset[str], seen: frozenset[str]) -> bool:
-    return bool(seen) and known <= seen
+    if known.proven and (known.status in LIVE_DAYS or is_abandoned(turn, name, day)):
+        judge(turn, name, day)
 
 
 def whole_window(window: Window, inside: Window) -> Window:
@@ -307,8 +230,3 @@ def whole_window(window: Window, inside: Window) -> Window:
     start, end = max(window.start, inside.start), min(window.end, inside.end)
     days = list(Window(start, max(start, end)).days())
     return Window.of_days(days[0], days[-1]) if days else Window(start, start)
-
-
-def describe(turn: Turn, name: str, status: DayStatus) -> str:
-    """The days of a stage in this state, as people write them."""
-    return spell([day for day, known in turn.stage(name).days.items() if known.status is status])

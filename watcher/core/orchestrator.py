@@ -12,7 +12,7 @@ from typing import assert_never
 
 from watcher.core import lost, operator, outbox, replaying, requests
 from watcher.core.commands import Command
-from watcher.core.completion import LIVE_DAYS, learn
+from watcher.core.completion import learn
 from watcher.core.counting import HOURLY, is_of_request, note_early
 from watcher.core.events import (
     Attached,
@@ -37,6 +37,7 @@ from watcher.core.events import (
     StreamLost,
     TargetReady,
 )
+from watcher.core.judging import LIVE_DAYS
 from watcher.core.moves import DayStatus, RunStatus
 from watcher.core.plan import Plan
 from watcher.core.silence import TELL_AGAIN, listen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from watcher.core.completion import describe
 from watcher.core.messages import run_done, stage_done
 from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
 from watcher.core.state import HoldKind, Stage
@@ -28,8 +27,8 @@ def settle(turn: Turn, name: str) -> None:
     elif DayStatus.EMPTY in found:
         _hold_for_emptied(turn, stage)
     elif DayStatus.UNCLEAR in found and turn.state.hold is None and not stage.unsettled():
-        reasons = [known.reason for known in stage.days.values() if known.status is DayStatus.UNCLEAR]
-        _hold_for_silence(turn, stage, f"{name} {describe(turn, name, DayStatus.UNCLEAR)}: {reasons[0]}")
+        unclear = [day for day, known in stage.days.items() if known.status is DayStatus.UNCLEAR]
+        _hold_for_silence(turn, stage, f"{name} {spell(unclear)}: {stage.days[unclear[0]].reason}")
     elif stage.status is StageStatus.RUNNING and all(day.status in SETTLED for day in stage.days.values()):
         finished = turn.stamp(max((day.at for day in stage.days.values() if day.at is not None), default=None))
         turn.move_stage(name, StageStatus.DONE, None, finished_at=finished if turn.plan.replay else turn.now)

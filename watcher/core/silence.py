@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from watcher.core.commands import Confirm
-from watcher.core.completion import conclude_quiet, missing, rests_by_quiet
+from watcher.core.judging import conclude_quiet, missing, rests_by_quiet
 from watcher.core.moves import ENDED_RUN, UNSETTLED, DayStatus, RunStatus, StageStatus
 from watcher.core.plan import Plan
 from watcher.core.state import Answer, HoldKind, Open, State
