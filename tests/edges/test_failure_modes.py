@@ -200,8 +200,7 @@ async def test_a_log_that_is_emptied_is_a_gap_where_the_node_cannot_follow_too(s
 
 @pytest.mark.parametrize("seconds", [10, 3600])
 async def test_a_line_that_is_stamped_back_is_read_where_the_node_cannot_follow_too(scene: Scene, seconds: int) -> None:
-    """Many readings bring nothing new, and the overlap of the next is as large as ever; beyond it the node's clock
-    stepped back, which is told."""
+    """Many readings bring nothing new; the overlap of the next is as large as ever. What lies before it is told."""
     kube = scene.kube
     kube.every_follow = Fault("clean", after=0, body="failed to create fsnotify watcher: too many open files")
     async with listening(scene.source(QUICK)) as heard:
