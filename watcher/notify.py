@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from watcher.absent import without
 from watcher.core.commands import Notify
 from watcher.core.events import NotificationFailed, NotificationSent
 from watcher.redact import one_line
@@ -172,12 +173,23 @@ def _asset() -> AppriseAsset:
 
     Its deadline would make apprise move each delivery into a pool of its own (apprise 2.2, ``_notify_sequential``).
     """
+    _load_requests()
     from apprise import AppriseAsset, PersistentStoreMode  # noqa: PLC0415
 
     _quiet()
     return AppriseAsset(
         app_id=APP, app_desc=APP, app_url="", service_timeout=0, storage_mode=PersistentStoreMode.MEMORY
     )
+
+
+def _load_requests() -> None:
+    """Load the HTTP library under apprise before apprise does, without the one that guesses character sets: 3 MB.
+
+    The guess is for an answer that names no character set. That library takes it for UTF-8 instead, but warns of it.
+    """
+    warnings.filterwarnings("ignore", "Unable to find acceptable character detection dependency")
+    with suppress(ImportError), without("charset_normalizer"):
+        importlib.import_module("requests")
 
 
 def _quiet() -> None:
