@@ -5,9 +5,10 @@ Each of them would cost memory for as long as the daemon runs.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
@@ -26,3 +27,9 @@ def without(part: str) -> Iterator[None]:
     finally:
         if absent:
             del modules[part]
+
+
+# aiohttp keeps its signal handlers in lists of this package. Those in C++ are all that loads the C++ library: 1 MB for
+# a list that a request walks once. Must run before aiohttp is loaded.
+with suppress(ImportError), without("frozenlist._frozenlist"):
+    importlib.import_module("frozenlist")

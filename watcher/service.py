@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watcher import clock, preflight
+from watcher import absent, clock, preflight  # noqa: F401  absent: before aiohttp is loaded
 from watcher.core.commands import Record, Request
 from watcher.core.plan import Plan
 from watcher.core.state import State
