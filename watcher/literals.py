@@ -53,19 +53,26 @@ def required_texts(regex: str, flags: int = 0) -> tuple[Texts, ...]:
 
     ``flags`` are those that the package ``regex`` compiled it with. Texts are at least one character long.
     """
-    if flags & ~(_SHARED | _HARMLESS) or _POSIX_CLASS.search(regex) or _NO_REPEAT.search(regex):
+    tree = parsed(regex, flags)
+    if tree is None:
         return ()
+    known = _sequence(tree, int(tree.state.flags))
+    sets = known.sets if known.exact is None else (*known.sets, known.exact)
+    return tuple(dict.fromkeys(each for each in map(_without_longer, sets) if each and "" not in each))
+
+
+@lru_cache(maxsize=16)  # two things are asked of a pattern, one after the other
+def parsed(regex: str, flags: int = 0) -> Any | None:  # noqa: ANN401  the parser has no types
+    """The parse tree of ``regex``; None where the two packages may not read it alike."""
+    if flags & ~(_SHARED | _HARMLESS) or _POSIX_CLASS.search(regex) or _NO_REPEAT.search(regex):
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # "possible nested set": what ``regex`` may read differently
             tree = _parser.parse(regex, flags & _SHARED)
     except (re.error, Warning, OverflowError, RecursionError):
-        return ()
-    if tree.state.flags & _VERBOSE:
-        return ()
-    known = _sequence(tree, int(tree.state.flags))
-    sets = known.sets if known.exact is None else (*known.sets, known.exact)
-    return tuple(dict.fromkeys(each for each in map(_without_longer, sets) if each and "" not in each))
+        return None
+    return None if tree.state.flags & _VERBOSE else tree
 
 
 def longest_literal(sets: Iterable[Texts]) -> str | None:

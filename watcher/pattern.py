@@ -11,6 +11,7 @@ import regex
 from watcher.core.envelopes import Envelope
 from watcher.core.events import Fact, Meaning
 from watcher.core.facts import FIELD_OF_GROUP, Checks, Fields, checks_of, read_fields
+from watcher.haste import hasty_length
 from watcher.literals import Texts, longest_literal, required_texts
 
 KNOWN_GROUPS = frozenset(FIELD_OF_GROUP)
@@ -27,9 +28,10 @@ class Pattern:
     that is no stage of the profile (``listed``), the line is known but says nothing here: its fact is ``noted``.
 
     What follows from these: of each of ``required`` some text stands in every message that the pattern matches, and
-    ``literal`` always does (None: no such text is known). A match of a ``typed`` pattern captures words that may turn
-    out to be no values, so that it is none. What ``tells`` is False for could not move a repair, whatever it says: it
-    belongs to no stage and to no process.
+    ``literal`` always does (None: no such text is known). In a message of up to ``hasty`` characters a search is over
+    at once, so that it is not timed. A match of a ``typed`` pattern captures words that may turn out to be no values,
+    so that it is none. What ``tells`` is False for could not move a repair, whatever it says: it belongs to no stage
+    and to no process.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Pattern:
     samples: tuple[str, ...] = ()
     required: tuple[Texts, ...] = field(init=False)
     literal: str | None = field(init=False)
+    hasty: int = field(init=False)
     typed: bool = field(init=False)
     tells: bool = field(init=False)
     _names: tuple[str, ...] = field(init=False)
@@ -54,6 +57,7 @@ class Pattern:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", required_texts(self.expression.pattern, self.expression.flags))
+        object.__setattr__(self, "hasty", hasty_length(self.expression.pattern, self.expression.flags))
         object.__setattr__(self, "literal", longest_literal(self.required))
         object.__setattr__(self, "_checks", checks_of(self.expression.groupindex))
         object.__setattr__(self, "typed", any(self._checks))
@@ -66,7 +70,13 @@ class Pattern:
         """Match the message; None where it does not. Raises ``TimeoutError`` after ``timeout`` seconds."""
         if self.levels and envelope.level not in self.levels:
             return None
-        return self.expression.search(envelope.message, timeout=timeout)
+        return self.search(envelope.message, timeout)
+
+    def search(self, message: str, timeout: float | None = None) -> regex.Match[str] | None:
+        """As ``match``, whatever the level."""
+        if len(message) <= self.hasty:
+            return self.expression.search(message)
+        return self.expression.search(message, timeout=timeout)
 
     def check(self, found: regex.Match[str]) -> None:
         """Raise what ``fields`` would raise, at a third of its price."""
