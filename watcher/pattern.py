@@ -9,8 +9,8 @@ from datetime import datetime
 import regex
 
 from watcher.core.envelopes import Envelope
-from watcher.core.events import Fact, Meaning
-from watcher.core.facts import FIELD_OF_GROUP, Checks, Fields, checks_of, read_fields
+from watcher.core.events import Fact, Meaning, Subject
+from watcher.core.facts import FIELD_OF_GROUP, Checks, Fields, checks_of, read_fields, window_of
 from watcher.haste import hasty_length
 from watcher.literals import Texts, longest_literal, required_texts
 
@@ -54,6 +54,7 @@ class Pattern:
     _names: tuple[str, ...] = field(init=False)
     _numbers: tuple[int, ...] = field(init=False)
     _checks: Checks = field(init=False)
+    _about: tuple[int, int, int] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", required_texts(self.expression.pattern, self.expression.flags))
@@ -61,6 +62,8 @@ class Pattern:
         object.__setattr__(self, "literal", longest_literal(self.required))
         object.__setattr__(self, "_checks", checks_of(self.expression.groupindex))
         object.__setattr__(self, "typed", any(self._checks))
+        number = self.expression.groupindex.get
+        object.__setattr__(self, "_about", (number("start", 0), number("end", 0), number("provider", 0)))
         object.__setattr__(self, "_names", tuple(self.expression.groupindex))
         object.__setattr__(self, "_numbers", tuple(self.expression.groupindex.values()))
         tells = self.stage is not None or self.stage_group is not None or self.means is Meaning.PROCESS_STARTED
@@ -83,10 +86,10 @@ class Pattern:
         pairs, alone = self._checks
         for check, first, second in pairs:
             check(found[first], found[second])
-        for check_one, number in alone:
+        for looks, number in alone:
             text = found[number]
-            if text is not None:
-                check_one(text)
+            if text is not None and looks(text) is None:
+                self.fields(found)
 
     def fields(self, found: regex.Match[str]) -> Fields:
         """The values that a match captured. Raises ``FieldError`` where a text is not what its field needs."""
@@ -100,6 +103,18 @@ class Pattern:
         if self.stage_group is None:
             return self.stage
         return self.stage_of.get(found[self.stage_group] or "")
+
+    def subject(self, found: regex.Match[str]) -> Subject:
+        """What the fact would be about, at a fraction of its price. Raises ``FieldError``."""
+        start, end, provider = self._about
+        stage = self.stage if self.stage_group is None else self.stage_in(found)
+        known = stage is None or stage in self.listed
+        return (
+            self.means if known else Meaning.NOTED,
+            stage if known else None,
+            window_of(found[start], found[end]) if start and end else None,
+            found[provider] if provider else None,
+        )
 
     def fact(
         self,

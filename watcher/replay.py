@@ -111,11 +111,12 @@ class Replay:
 
     def _hear(self, reading: Reading) -> None:
         """Let the time of a line come, and step if its fact may change something."""
-        fact = reading.fact
         self._pass(reading.at)
         if self._is_due():
             self._step(DeadlineReached())
-        if fact is not None and may_change(self.state, self.plan, fact):
+        if reading.by is None or reading.found is None:
+            return
+        if may_change(self.state, self.plan, reading.by.subject(reading.found)) and (fact := reading.fact) is not None:
             self._count((fact,))
 
     def _is_due(self) -> bool:

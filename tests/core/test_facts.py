@@ -4,10 +4,10 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from watcher.core.facts import FIELD_OF_GROUP, FieldError, Fields, count, duration, moment, read_fields
+from watcher.core.facts import FIELD_OF_GROUP, FieldError, Fields, checks_of, count, duration, moment, read_fields
 from watcher.core.window import Window
 
 FIRST = datetime(2023, 1, 1, tzinfo=UTC)
@@ -152,3 +152,45 @@ def test_values_that_contradict_themselves_are_refused(groups: dict[str, str], p
 def test_a_store_without_coverage_is_an_honest_answer() -> None:
     at = "2024-04-25T03:41:58+0000"
     assert read_fields({"cov_start": at, "cov_end": at}).coverage == Window(moment(at), moment(at))
+
+
+TEXTS = [
+    "2023-01-01T00:00:00Z",
+    "2023-01-02 00:00:00 +0000 UTC",
+    "2023-02-30T00:00:00Z",
+    "12",
+    "111111111111111111",
+    "1111111111111111111",
+    "٣",
+    "²",
+    "",
+    "1h2m3.5s",
+    "68.4µs",
+    "5",
+    "1.s",
+    "-1s",
+    "12\n",
+    "1s\n",
+]
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(FIELD_OF_GROUP)), st.sampled_from(TEXTS) | st.none() | st.text(max_size=3))
+)
+def test_what_no_check_refuses_has_values_and_the_other_way_round(groups: dict[str, str | None]) -> None:
+    for begins, ends in (("start", "end"), ("cov_start", "cov_end")):
+        assume((begins in groups) == (ends in groups))  # a pattern has both
+    texts = list(groups.values())
+    pairs, alone = checks_of({name: number for number, name in enumerate(groups)})
+    refused = any(text is not None and looks(text) is None for looks, text in ((each, texts[at]) for each, at in alone))
+    try:
+        for check, first, second in pairs:
+            check(texts[first], texts[second])
+    except FieldError:
+        refused = True
+    try:
+        read_fields(groups)
+    except FieldError:
+        assert refused
+    else:
+        assert not refused

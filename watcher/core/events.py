@@ -55,6 +55,10 @@ class Fact:
     advice: str | None = None
 
 
+Subject = tuple[Meaning, str | None, Window | None, str | None]
+"""What a fact will be about, enough to tell whether it is worth making: meaning, stage, window, provider."""
+
+
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """One life of the container that repairs. Work of a dead epoch is lost."""

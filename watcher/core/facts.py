@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 from watcher.core.window import Window, rfc3339
@@ -38,11 +38,11 @@ _DURATION = re.compile(
     r"(?=\d)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,12}(?:\.\d{1,12})?)(ns|us|µs|μs|ms|s))?", re.ASCII
 )
 _POWER = {"ns": "e-9", "us": "e-6", "µs": "e-6", "μs": "e-6", "ms": "e-3", "s": ""}
-_MAX_DIGITS = 18  # more rows than that is a broken line, not a count
+_COUNT = re.compile("[0-9]{1,18}")  # more rows than that is a broken line, not a count
 
 
 CheckPair = Callable[[str | None, str | None], object]
-Checks = tuple[tuple[tuple[CheckPair, int, int], ...], tuple[tuple[Callable[[str], object], int], ...]]
+Checks = tuple[tuple[tuple[CheckPair, int, int], ...], tuple[tuple[Callable[[str], object | None], int], ...]]
 
 
 class FieldError(ValueError):
@@ -71,8 +71,8 @@ def read_fields(groups: Mapping[str, str | None]) -> Fields:
     get = groups.get
     rows_in, rows_out, took = get("rows_in"), get("rows_out"), get("took")
     return Fields(
-        _window("window", get("start"), get("end")),
-        _window("coverage", get("cov_start"), get("cov_end")),
+        window_of(get("start"), get("end")),
+        _coverage_of(get("cov_start"), get("cov_end")),
         get("resolution"),
         get("provider"),
         get("id"),
@@ -83,17 +83,32 @@ def read_fields(groups: Mapping[str, str | None]) -> Fields:
 
 
 def checks_of(groups: Mapping[str, int]) -> Checks:
-    """What refuses a text, with the numbers of the groups that it is asked about: for two at once, and for one."""
+    """What refuses a text, with the numbers of the groups that it is asked about: for two at once, and for one.
+
+    The first raise, the others answer None. What none of them refuses, ``read_fields`` does not refuse either.
+    """
 
     def pair(check: CheckPair, first: str, second: str) -> tuple[tuple[CheckPair, int, int], ...]:
         return ((check, groups[first], groups[second]),) if first in groups and second in groups else ()
 
-    pairs = (
-        *pair(partial(_window, "window"), "start", "end"),
-        *pair(partial(_window, "coverage"), "cov_start", "cov_end"),
-    )
-    alone = {"rows_in": count, "rows_out": count, "took": _parts_of_duration}
-    return pairs, tuple((check, groups[name]) for name, check in alone.items() if name in groups)
+    pairs = (*pair(window_of, "start", "end"), *pair(_coverage_of, "cov_start", "cov_end"))
+    alone = {"rows_in": _COUNT.fullmatch, "rows_out": _COUNT.fullmatch, "took": _DURATION.fullmatch}
+    return pairs, tuple((looks, groups[name]) for name, looks in alone.items() if name in groups)
+
+
+@lru_cache(maxsize=4096)  # the days of a window are named again and again; a refusal is not remembered
+def window_of(start: str | None, end: str | None) -> Window | None:
+    """The window between two texts; None where neither is there. Raises ``FieldError``."""
+    window = _between("window", start, end)
+    if window is not None and window.end == window.start:  # a store without coverage is honest, no work is not
+        problem = f"the window {window} is empty"
+        raise FieldError(problem)
+    return window
+
+
+@lru_cache(maxsize=4096)
+def _coverage_of(start: str | None, end: str | None) -> Window | None:
+    return _between("coverage", start, end)
 
 
 def moment(text: str) -> datetime:
@@ -112,31 +127,26 @@ def moment(text: str) -> datetime:
 
 def duration(text: str) -> float:
     """A duration as Go prints it (``1m52.9s``, ``924.8ms``, ``68.4µs``) in seconds. Raises ``FieldError``."""
-    hours, minutes, number, unit = _parts_of_duration(text).groups()
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        problem = f"{text!r} is not a duration"
+        raise FieldError(problem)
+    hours, minutes, number, unit = found.groups()
     seconds = number + _POWER[unit] if number else "0"  # digit for digit: 68.417µs is 68.417e-6
     if hours is None and minutes is None:
         return float(seconds)
     return float(Decimal(hours or 0) * 3600 + Decimal(minutes or 0) * 60 + Decimal(seconds))
 
 
-def _parts_of_duration(text: str) -> re.Match[str]:
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        problem = f"{text!r} is not a duration"
-        raise FieldError(problem)
-    return found
-
-
 def count(text: str) -> int:
     """A number of rows. Raises ``FieldError``."""
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+    if _COUNT.fullmatch(text) is None:
         problem = f"{text!r} is not a count"
         raise FieldError(problem)
     return int(text)
 
 
-@lru_cache(maxsize=4096)  # the days of a window are named again and again; a refusal is not remembered
-def _window(name: str, start: str | None, end: str | None) -> Window | None:
+def _between(name: str, start: str | None, end: str | None) -> Window | None:
     if start is None and end is None:
         return None
     if start is None or end is None:
@@ -145,9 +155,6 @@ def _window(name: str, start: str | None, end: str | None) -> Window | None:
     window = Window(moment(start), moment(end))
     if window.end < window.start:
         problem = f"the {name} {window} runs backwards"
-        raise FieldError(problem)
-    if window.end == window.start and name == "window":  # a store without coverage is an honest answer, no work is not
-        problem = f"the {name} {window} is empty"
         raise FieldError(problem)
     return window
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from watcher.core.completion import whole_window
 from watcher.core.counting import HOURLY
-from watcher.core.events import Fact, Meaning
+from watcher.core.events import Fact, Meaning, Subject
 from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus, StageStatus
 from watcher.core.plan import Plan
 from watcher.core.state import Answer, Open, State
@@ -16,27 +16,29 @@ _OPENING = frozenset(
 )
 
 
-def may_change(state: State, plan: Plan, fact: Fact) -> bool:
-    """False where this fact of a recorded log changes nothing but counts: then no step need be made for it.
+def may_change(state: State, plan: Plan, subject: Subject) -> bool:
+    """False where such a fact of a recorded log changes nothing but counts: then no step need be made for it.
 
     Most lines of a log speak of days or pipelines that nobody asked about. When in doubt the answer is True.
     """
-    if fact.meaning is Meaning.PROCESS_STARTED:
+    meaning, name, window, provider = subject
+    if meaning is Meaning.PROCESS_STARTED:
         return True
-    if fact.stage is None or not state.has(fact.stage):
+    for stage in state.stages:  # it is asked for every line that matches: ``state.has`` and ``state.stage`` cost twice
+        if stage.name == name:
+            break
+    else:
         return False
-    rules = plan.stage(fact.stage).rules
-    if rules.per_provider and fact.provider is not None and fact.provider not in state.providers:
+    rules = plan.stage(stage.name).rules
+    if rules.per_provider and provider is not None and provider not in state.providers:
         return True
-    if fact.window is None:
+    if window is None:
         return False
-    if fact.meaning is Meaning.REPAIR_STARTED:
+    if meaning is Meaning.REPAIR_STARTED:
         return True
-    held = state.stage(fact.stage).open
-    if held is not None:
-        return held.heard.meets(fact.window)
-    opens = fact.meaning in _OPENING and not rules.prints_start
-    return opens and whole_window(fact.window, plan.window).is_whole_days()
+    if stage.open is not None:
+        return stage.open.heard.meets(window)
+    return meaning in _OPENING and not rules.prints_start and whole_window(window, plan.window).is_whole_days()
 
 
 def open_stage(turn: Turn, fact: Fact) -> None:
