@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -11,15 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.differences import differences, in_chunks
+from benchmarks.differences import log as random_log
+from benchmarks.differences import profile as random_profile
 from watcher.chunks import WholeLines
 from watcher.core.blocks import count_lines
 from watcher.core.events import LogRead, Meaning
 from watcher.core.lines import LineSplitter
 from watcher.marks import choose_marks, unmarked_patterns
-from watcher.matcher import Matcher
+from watcher.matcher import Matcher, text_of, text_of_lines
 from watcher.pattern import Pattern
 from watcher.profile import Profile, load_profile, shipped_profiles
-from watcher.scan import GOOD_SAMPLE, Scanner, last_stamp, states_info
+from watcher.scan import AT_ONCE, GOOD_SAMPLE, Scanner, last_stamp, states_info
 from watcher.search import Search, hidden
 from watcher.sources import LinesRead, RawLine
 
@@ -57,6 +60,46 @@ def scanned(profile: Profile, log: bytes, size: int = 1 << 20) -> LogRead:
 def test_random_logs_chunkings_and_pattern_sets_make_no_difference(number: int) -> None:
     """The triples are made from a number: `python -m benchmarks.differences` compares ten thousand of them."""
     assert differences(number) == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 1 << 40))
+def test_what_a_replay_only_counts_is_what_could_not_move_a_repair(number: int) -> None:
+    dice = random.Random(number)
+    scanner = Scanner(Matcher(random_profile(dice), timeout=0.5))
+    for stretch in WholeLines().feed(random_log(dice, scanner.matcher.profile)):
+        readings = list(scanner.read(*stretch))
+        if scanner.matcher.timeouts:
+            return  # what matches in time is chance
+        pieces = list(scanner.read_telling(*stretch))
+        telling, silent = [each for piece, _ in pieces for each in piece], sum(count for _, count in pieces)
+        kept = [each for each in readings if each.near_miss or each.tells]
+        assert [(each.fact, each.at, each.near_miss) for each in telling] == [
+            (each.fact, each.at, each.near_miss) for each in kept
+        ]
+        assert silent == len(readings) - len(kept)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"plain", b"", b"words"],
+        [b"cut \xe2\x82", b"\x82 off", b"\xc3"],
+        [b"\xf0\x9f\x98", b"\x80", b"\xff\xfe"],
+        [b"x" * ((64 << 10) - 1) + "é".encode(), b"after what is looked at ends within a letter"],
+        ["é".encode() * (64 << 10), b"long"],
+        [b""],
+    ],
+)
+def test_many_lines_at_once_are_the_text_that_each_of_them_is(lines: list[bytes]) -> None:
+    assert text_of_lines(lines).split("\n") == [text_of(line) for line in lines]
+
+
+def test_a_chunk_of_very_short_lines_is_read_in_pieces() -> None:
+    scanner = Scanner(Matcher(rules(".")))
+    pieces = list(scanner.read_telling(b"x\n" * 5000, 0, 10_000))
+    assert max(silent for _, silent in pieces) == AT_ONCE
+    assert sum(silent for _, silent in pieces) == 5000
 
 
 HIDDEN = {

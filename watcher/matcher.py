@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -80,9 +80,18 @@ class Reading:
         return self.envelope.level in INFO_OR_LOWER
 
 
+Finding = tuple[Pattern | None, regex.Match[str] | None, str | None]
+"""``by``, ``found`` and ``problem`` of a ``Reading``."""
+
+
 def text_of(raw: bytes) -> str:
     r"""The text of a line: its first ``MAX_MATCHED`` bytes, and ``\xff`` where a byte is no UTF-8."""
     return raw[:MAX_MATCHED].decode("utf-8", errors="backslashreplace")
+
+
+def text_of_lines(raw: Sequence[bytes]) -> str:
+    """``text_of`` each line, with a newline between each two: no character that is cut off reaches across one."""
+    return b"\n".join([line[:MAX_MATCHED] for line in raw]).decode("utf-8", errors="backslashreplace")
 
 
 class Matcher:
@@ -103,13 +112,19 @@ class Matcher:
         ``patterns`` are, in their order, those that may match; None: every one of the profile.
         """
         envelope = unwrap(text_of(raw))
-        message, problem = envelope.message, None
+        return self.reading(envelope, self.find(envelope.message, envelope.level, patterns), at)
+
+    def find(self, message: str, level: str | None, patterns: Iterable[Pattern] | None = None) -> Finding:
+        """What the patterns say of a message: the most of its ``Reading``, at a fraction of the price."""
         failed: Pattern | None = None
+        problem: str | None = None
         for pattern in self.profile.patterns if patterns is None else patterns:
             if pattern.literal is not None and pattern.literal not in message:
                 continue
+            if pattern.levels and level not in pattern.levels:
+                continue
             try:
-                found = pattern.match(envelope, self._timeout)
+                found = pattern.search(message, self._timeout)
                 if found is None:
                     continue
                 if pattern.typed:
@@ -119,9 +134,14 @@ class Matcher:
             except FieldError as error:
                 problem, failed = str(error), failed or pattern
             else:
-                return Reading(envelope, at, pattern, found)
-        near = problem is not None or any(anchor in message for anchor in self.profile.anchors)
-        return Reading(envelope, at, failed, None, near, problem)
+                return pattern, found, None
+        return failed, None, problem
+
+    def reading(self, envelope: Envelope, finding: Finding, at: datetime | None = None) -> Reading:
+        """The reading of a line of whose message ``find`` said this."""
+        by, found, problem = finding
+        near = found is None and (problem is not None or any(each in envelope.message for each in self.profile.anchors))
+        return Reading(envelope, at, by, found, near, problem)
 
     def _report_timeout(self, pattern: str) -> None:
         """Count it, and tell it the first time and then ever more rarely: a flood of lines must not become two."""

@@ -96,12 +96,9 @@ class Replay:
         self._lines += lines
         stretches = whole.feed(chunk)
         for stretch in stretches:
-            for reading in self._scanner.read(*stretch):
-                if reading.near_miss:
-                    self._near_missed += 1
-                    continue
-                self._matched += 1
-                if reading.tells:
+            for readings, silent in self._scanner.read_telling(*stretch):
+                self._matched += silent
+                for reading in readings:
                     self._hear(reading)
         self._pass(next(filter(None, (last_stamp(*stretch) for stretch in reversed(stretches))), None))
         self._chunks += 1
@@ -110,12 +107,14 @@ class Replay:
         return lines
 
     def _hear(self, reading: Reading) -> None:
-        """Let the time of a line come, and step if its fact may change something."""
+        """Count a line, let its time come, and step if its fact may change something."""
+        if reading.by is None or reading.found is None:
+            self._near_missed += 1
+            return
+        self._matched += 1
         self._pass(reading.at)
         if self._is_due():
             self._step(DeadlineReached())
-        if reading.by is None or reading.found is None:
-            return
         if may_change(self.state, self.plan, reading.by.subject(reading.found)) and (fact := reading.fact) is not None:
             self._count((fact,))
 

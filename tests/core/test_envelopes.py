@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.core.envelopes import LEVELS, Envelope, stamp, unwrap
+from watcher.core.envelopes import LEVELS, Envelope, stamp, unwrap, unwrap_lines
 
 MESSAGE = "ETL: Asset[1d]: AggregatedStore.Run[fvkKR]: run: aggregated [a, b) from 19 to 3 in 68.417µs"
 AT = datetime(2022, 12, 8, 7, 39, 42, 395915, UTC)
@@ -178,6 +178,19 @@ def test_no_text_makes_it_fail(line: str) -> None:
     envelope = unwrap(line)
     assert envelope.level in {*LEVELS, None}
     assert len(envelope.message) <= len(line)
+
+
+PIECES = (
+    "INF|??? |INF |ETL: |µ|[Info] |{|stdout F| ||\r|\x0b|\x0c|\x1c|\u2028|│|\x1b[31m|2022-12-08T07:39:42Z"
+    "|2022-12-08T07:39:42.395915839+08:00 |2006-01-02T15:04:05.999999999Z07:00 "
+)
+lines = st.lists(st.sampled_from([*PIECES.split("|"), *STAMPS]) | messages, max_size=6).map("".join)
+
+
+@given(st.lists(lines | st.text(), min_size=1, max_size=6))
+def test_many_lines_at_once_are_read_like_one_by_one(several: list[str]) -> None:
+    text = "\n".join(several)
+    assert [Envelope(*parts) for parts in unwrap_lines(text)] == [unwrap(line) for line in text.split("\n")]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 TRACE, DEBUG, INFO, WARNING, ERROR, FATAL = "trace", "debug", "info", "warning", "error", "fatal"
@@ -43,6 +44,8 @@ _TAG = r"\[(?P<tag>Trace|Debug|Info|Warning|Error|Fatal|Panic)\]:?(?:[ \t]|$)"
 
 # A stamp is the program's own where its level follows, else the runtime's; two in a row are the most usual envelope.
 _STAMPED = re.compile(rf"{_STAMP}(?: (?:{_STAMP} )?{_LEVEL}(?: |$)| (?:stdout|stderr) [FP](?: |$)| |$)")
+# The most usual line and nothing else, for many lines at once; of any other line all is in the last group.
+_USUAL = re.compile(rf"^(?:{_STAMP} (?:{_STAMP} )?{_LEVEL} (.*)|(.*))$", re.MULTILINE)
 _CONSOLE = re.compile(rf"(?:<nil> )?{_LEVEL}(?: |$)")
 _KLOG = re.compile(rf"(?P<letter>[IWEF])\d{{4}} \d\d:\d\d:\d\d\.\d+ +\d+ [^\s\]]+:\d+\](?: |$)(?:{_TAG})?")
 _TAGGED = re.compile(_TAG)
@@ -103,6 +106,10 @@ class Envelope:
         """The container runtime's stamp, None where there is none or it is no time."""
         return stamp(self._runtime_at) if isinstance(self._runtime_at, str) else self._runtime_at
 
+    def parts(self) -> Parts:
+        """What it was made from."""
+        return self.message, self.level, self._at, self._runtime_at
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Envelope):
             return NotImplemented
@@ -118,12 +125,41 @@ class Envelope:
         return self.message, self.level, self.at, self.runtime_at
 
 
+Parts = tuple[str, str | None, datetime | str | None, datetime | str | None]
+"""What ``Envelope`` is made from."""
+
+
+def unwrap_lines(text: str) -> Iterator[Parts]:
+    """What ``unwrap`` says of each line of ``text``, at half its price; only a newline ends a line."""
+    if "\x1b" in text:
+        yield from map(_parts, text.split("\n"))
+        return
+    for outer, own, code, message, other in _USUAL.findall(text):
+        if not code:
+            yield _parts(other)
+            continue
+        if message[-1:] in _STRIPPED:
+            message = _without_end(message)  # noqa: PLW2901
+        if own:
+            yield message, _CODES[code], own, outer
+        else:
+            yield message, _CODES[code], outer, None
+
+
+def _parts(line: str) -> Parts:
+    return unwrap(line).parts()
+
+
+def _without_end(line: str) -> str:
+    return line.rstrip(_BLANKS + _FRAME if line[-1] in _FRAME_CHARS else _BLANKS)
+
+
 def unwrap(line: str) -> Envelope:
     """Take every known envelope off ``line``. Never fails: what is not understood is the message."""
     if "\x1b" in line:
         line = _ANSI.sub("", line)
     if line[-1:] in _STRIPPED:
-        line = line.rstrip(_BLANKS + _FRAME if line[-1] in _FRAME_CHARS else _BLANKS)
+        line = _without_end(line)
     runtime: str | None = None
     for _ in range(_MAX_LAYERS):
         first = line[:1]
