@@ -68,7 +68,7 @@ class Connection:
         if self._end is not None:
             return
         self._end = End(cause, planned)
-        if self._waiting is not None:
+        if self._waiting is not None and not self._taking:
             self._waiting.reschedule(seconds_now())
 
     async def hear(self, seconds: float) -> None:
@@ -82,12 +82,23 @@ class Connection:
 
     async def read(self) -> End:
         """Read and deliver until the stream ends, whoever ends it."""
+        waiting = asyncio.timeout(None)
+        try:
+            async with waiting:
+                self._waiting = waiting
+                return await self._read_on()
+        except TimeoutError:
+            if self._end is None or not waiting.expired():
+                raise
+            return self._end
+
+    async def _read_on(self) -> End:
         reading, rhythm = self.setting.reading, self.setting.rhythm
         while self._end is None:
             try:
                 reading.beat(rhythm.sock_read)
-                data = await self._next()
-                if not data and self._end is None:
+                data = await self._stream.read()
+                if not self._stay() and not data:
                     remark = self._intake.end()
                     return End(f"the kubelet ended the log: {remark}", clean=True, refused=True) if remark else ENDED
                 self.heard_at, self._taking = seconds_now(), True
@@ -105,15 +116,12 @@ class Connection:
             self._news.set()
         return self._end
 
-    async def _next(self) -> bytes:
-        """The next bytes; none when the stream ended or was stopped."""
-        try:
-            async with asyncio.timeout(None) as self._waiting:
-                return await self._stream.read()
-        except TimeoutError:
-            return b""
-        finally:
-            self._waiting = None
+    def _stay(self) -> bool:
+        """Whether the stream was stopped just when something came: that is delivered first."""
+        if self._end is None or self._waiting is None:
+            return False
+        self._waiting.reschedule(None)
+        return True
 
     async def ask_after_pod(self) -> None:
         """Note when the container gets ready; end the stream when it should have ended, and when it is old."""

@@ -83,7 +83,8 @@ class Intake:
             if not await self._admit(moment_of(first)):
                 raise Elsewhere
             self._admit = None
-        await self._miss_beginning(moment_of(first))
+        if not self.delivered:
+            await self._miss_beginning(moment_of(first))
         await self._teller.lines(self._life, fresh, now)
         self.delivered += fresh.count if isinstance(fresh, Block) else len(fresh)
         return seconds_now() - begun
@@ -98,11 +99,16 @@ class Intake:
             self._sieve.let_through(block)
             return block.first, block
         lines = whole.split(b"\n")[:-1]
+        if len(whole) > LONGEST_LINE:
+            lines = self._cut(lines)
+        fresh = self._sieve.sift(lines)
+        return (fresh[0][0][0] if fresh else None), fresh
+
+    def _cut(self, lines: list[bytes]) -> list[bytes]:
         if not self._cut_told and max(map(len, lines)) >= LONGEST_LINE:
             self._cut_told = True
             log.warning("a line of a mebibyte or more: what is behind that is not looked at")
-        fresh = self._sieve.sift(line[:LONGEST_LINE] for line in lines)
-        return (fresh[0][0][0] if fresh else None), fresh
+        return [line[:LONGEST_LINE] for line in lines]
 
     @property
     def anchored(self) -> bool:

@@ -56,7 +56,7 @@ class Place:
         else:
             self.count = len(batch)
             self.last = batch[-1] if batch else before.last if before else None
-            top = max((ns for ns, _ in batch), default=_NEVER)
+            top = max(batch)[0] if batch else _NEVER
         self.top: int = max(self.forgotten, top)
 
     @property
