@@ -238,9 +238,10 @@ async def test_a_task_is_late_from_its_own_word_on() -> None:
 async def test_who_waits_for_somebody_else_is_not_late_and_afterwards_has_his_time_again() -> None:
     pulses = Pulses(grace=5)
     with pulses.expect("a", 1):
-        with pulses.held_up():
-            await asyncio.sleep(100)
-            assert pulses.still() == []
+        pulses.hold_up()
+        await asyncio.sleep(100)
+        assert pulses.still() == []
+        pulses.go_on()
         await asyncio.sleep(5)
         assert pulses.still() == []
         await asyncio.sleep(1)

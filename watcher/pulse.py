@@ -25,9 +25,9 @@ class Pulse:
         self.task = task
         self.due = due
 
-    def beat(self, wait: float = 0.0) -> None:
-        """Something was done; the next thing will be within ``wait`` seconds."""
-        self.due = _now() + wait
+    def beat(self, wait: float = 0.0, now: float | None = None) -> None:
+        """Something was done; the next thing will be within ``wait`` seconds. ``now``: where the time is known."""
+        self.due = (_now() if now is None else now) + wait
 
 
 class Pulses:
@@ -51,17 +51,16 @@ class Pulses:
         finally:
             self._expected.remove(pulse)
 
-    @contextmanager
-    def held_up(self) -> Iterator[None]:
-        """Inside the block somebody else is waited for, who has a pulse of his own: nobody here need move."""
+    def hold_up(self) -> None:
+        """Somebody else is waited for, who has a pulse of his own: until ``go_on`` nobody here need move."""
         self._held_up += 1
-        try:
-            yield
-        finally:
-            self._held_up -= 1
-            now = _now()
-            for pulse in self._expected:
-                pulse.due = max(pulse.due, now)
+
+    def go_on(self) -> None:
+        """What ``hold_up`` said is over."""
+        self._held_up -= 1
+        now = _now()
+        for pulse in self._expected:
+            pulse.due = max(pulse.due, now)
 
     def overdue(self) -> dict[str, float]:
         """By task, how many seconds ago it should have moved; 0 where all is well."""

@@ -21,6 +21,7 @@ from aiohttp.helpers import TimerNoop
 from tests.edges.listening import QUICK, Scene, listening, numbered
 from tests.edges.scripted_kube import Fault, ScriptedKube, serving
 from watcher.cluster import Rhythm
+from watcher.cluster.api import Silence
 from watcher.cluster.transport import ClusterApi, _HttpLog
 from watcher.core.events import Attached
 
@@ -140,6 +141,26 @@ async def test_a_stream_lets_aiohttp_parse_on_only_when_all_was_taken(scene: Sce
     assert isinstance(stream, _HttpLog)
     low, high = stream._answer.response.content.get_read_buffer_limits()
     assert (low, high) == (1, 2 * 2**20)
+    await stream.close()
+    await api.close()
+
+
+async def test_only_a_reading_that_waits_for_too_long_is_silence(scene: Scene) -> None:
+    """Neither what comes slowly is, nor that nobody reads."""
+    patience = 0.4
+    scene.kube.write(b"x")
+    api = ClusterApi(scene.kubeconfig, None, replace(UNWATCHED, sock_read=patience))
+    stream = await api.log("kubecost", scene.kube.pod_name, [("container", "cost-model"), ("follow", "true")])
+    assert (await stream.read()).endswith(b" x\n")
+    await asyncio.sleep(2.5 * patience)
+    for _ in range(4):
+        scene.kube.write(b"y")
+        assert (await stream.read()).endswith(b" y\n")
+        await asyncio.sleep(patience / 2)
+    begun = time.monotonic()
+    with pytest.raises(Silence):
+        await stream.read()
+    assert patience <= time.monotonic() - begun < 2 * patience
     await stream.close()
     await api.close()
 

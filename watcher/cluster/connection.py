@@ -91,20 +91,23 @@ class Connection:
             if self._end is None or not waiting.expired():
                 raise
             return self._end
+        finally:
+            self._waiting = None
 
     async def _read_on(self) -> End:
         reading, rhythm = self.setting.reading, self.setting.rhythm
+        reading.beat(rhythm.sock_read)
         while self._end is None:
             try:
-                reading.beat(rhythm.sock_read)
                 data = await self._stream.read()
                 if not self._stay() and not data:
                     remark = self._intake.end()
                     return End(f"the kubelet ended the log: {remark}", clean=True, refused=True) if remark else ENDED
                 self.heard_at, self._taking = seconds_now(), True
-                reading.beat(rhythm.step)
+                reading.beat(rhythm.step, self.heard_at)
                 held_up = await self._intake.take(data, self.heard_at)
-                self.heard_at, self._taking = seconds_now(), False
+                self.heard_at, self._taking = self.heard_at + held_up, False
+                reading.beat(rhythm.sock_read, self.heard_at)
                 if held_up > rhythm.lapse:
                     return End(f"nothing was read for {held_up:.0f} s", planned=True)
             except Silence as silence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -63,22 +63,20 @@ class Intake:
     async def take(self, data: bytes, now: float) -> float:
         """Deliver what these bytes complete. Raises Elsewhere, and Trouble where ``admit`` does.
 
-        Returns how many seconds it took to get rid of them: meanwhile nothing was read.
+        Returns how many seconds passed since ``now``, when they came: meanwhile nothing was read.
         """
-        held_up = 0.0
         for whole in _pieces(self._whole.join(data)):
-            held_up += await self._take_lines(whole, now)
+            await self._take_lines(whole, now)
         self._life.last_seen = self._sieve.last_seen or self._life.last_seen
         if self._sieve.strays:
             await self._explain(self._sieve.strays)
             self._sieve.strays = []
-        return held_up
+        return seconds_now() - now
 
-    async def _take_lines(self, whole: bytes, now: float) -> float:
+    async def _take_lines(self, whole: bytes, now: float) -> None:
         first, fresh = self._sift(whole)
         if first is None:
-            return 0.0
-        begun = seconds_now()
+            return
         if not self._sieve.anchored and self._admit is not None:
             if not await self._admit(moment_of(first)):
                 raise Elsewhere
@@ -87,7 +85,6 @@ class Intake:
             await self._miss_beginning(moment_of(first))
         await self._teller.lines(self._life, fresh, now)
         self.delivered += fresh.count if isinstance(fresh, Block) else len(fresh)
-        return seconds_now() - begun
 
     def _sift(self, whole: bytes) -> tuple[int | None, Block | list[tuple[Key, bytes]]]:
         """The new ones among whole lines, and the stamp of the first; None where there is none.
@@ -151,8 +148,14 @@ class Intake:
                 await self._teller.gap(f"a text without the runtime's stamp stood in the log: {tell(text)}", self._life)
 
 
-def _pieces(whole: bytes) -> Iterator[bytes]:
+def _pieces(whole: bytes) -> Iterable[bytes]:
     """Whole lines in pieces that a block can be made of, where their lengths allow it."""
+    if len(whole) <= LONGEST_LINE:
+        return (whole,) if whole else ()
+    return _cut_up(whole)
+
+
+def _cut_up(whole: bytes) -> Iterator[bytes]:
     at = 0
     while len(whole) - at > LONGEST_LINE and (end := whole.rfind(b"\n", at, at + LONGEST_LINE) + 1):
         yield whole[at:end]

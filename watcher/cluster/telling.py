@@ -61,8 +61,11 @@ class Teller:
         else:
             place = life.trail.after([key for key, _ in fresh], now)
             lines = tuple(RawLine(text, moment_of(key[0])) for key, text in fresh)
-        with self._pulses.held_up():
+        self._pulses.hold_up()
+        try:
             await self._emit(LinesRead(life.epoch, lines, life.cursor(place)))
+        finally:
+            self._pulses.go_on()
         life.trail.move_to(place)
         life.noted = True
 

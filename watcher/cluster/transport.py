@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import socket
 import ssl
 from functools import partial
@@ -134,9 +135,7 @@ class ClusterApi:
         """Open the log of a pod; the answer is checked to be a text before a byte of it is taken for log."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
         rhythm = self._rhythm
-        limits = aiohttp.ClientTimeout(
-            total=None, connect=rhythm.connect * 1.5, sock_connect=rhythm.connect, sock_read=rhythm.sock_read
-        )
+        limits = aiohttp.ClientTimeout(total=None, connect=rhythm.connect * 1.5, sock_connect=rhythm.connect)
         answer = await self._request(path, query, limits)
         response = answer.response
         if response.status == NO_CONTENT or response.content_type in {"text/html", "application/json"}:
@@ -241,19 +240,34 @@ class _HttpLog:
 
     def __init__(self, answer: _Answer, patience: float) -> None:
         self._answer = answer
+        self._content = answer.response.content
         self._patience = patience
-        _parse_seldom(answer.response.content)
+        self._loop = asyncio.get_running_loop()
+        self._waiting_since = math.inf
+        self._look = self._loop.call_later(patience, self._look_for_silence)
+        _parse_seldom(self._content)
 
     async def read(self) -> bytes:
+        self._waiting_since = self._loop.time()
         try:
-            return await self._answer.response.content.readany()
-        except aiohttp.SocketTimeoutError as error:
-            raise Silence(f"nothing came for {self._patience:g} s") from error
+            return await self._content.readany()
         except _BROKEN as error:
             raise Trouble(f"the connection broke: {_say(error)}") from error
+        finally:
+            self._waiting_since = math.inf
 
     async def close(self) -> None:
+        self._look.cancel()
         await self._answer.close()
+
+    def _look_for_silence(self) -> None:
+        """End a reading that waits for too long. aiohttp does it by a timer that it sets anew for all that comes."""
+        now = self._loop.time()
+        due = min(self._waiting_since, now) + self._patience
+        if due <= now:
+            self._content.set_exception(Silence(f"nothing came for {self._patience:g} s"))
+        else:
+            self._look = self._loop.call_at(due, self._look_for_silence)
 
 
 def _parse_seldom(content: aiohttp.StreamReader) -> None:
