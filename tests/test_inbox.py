@@ -156,7 +156,8 @@ async def test_the_log_is_read_on_while_the_disk_is_slow() -> None:
             world.life.log.write(text)
             await asyncio.sleep(1)
         assert len(world.lines) < 40
-        assert daemon.inbox.used == sum(LINE + len(text) for text in wanted[len(world.lines) :])
+        stamp = len("2023-01-01T00:00:00.000000000Z ")
+        assert daemon.inbox.used == sum(LINE + stamp + len(text) + 1 for text in wanted[len(world.lines) :])
         disk.slow = lambda: 0.0
         await asyncio.sleep(120)
         assert world.lines == wanted

@@ -23,6 +23,8 @@ class RawLine:
 class BlockLines(Sequence[RawLine]):
     """The lines of a block. Who can, reads its bytes at once: the lines one by one cost a hundred times as much."""
 
+    __slots__ = ("block",)
+
     def __init__(self, block: Block) -> None:
         self.block = block
 
@@ -48,7 +50,7 @@ class Cursor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for whatever comes
 class LinesRead:
     """Complete lines, each delivered exactly once, in order of arrival, and the cursor behind the last of them."""
 

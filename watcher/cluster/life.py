@@ -39,16 +39,15 @@ class Life:
     rewind: int | None = None  # the stamp to read on from, where the node's clock stepped back too far
     emptied: Emptied | None = None
     last_seen: tuple[int, bytes] | None = None  # stamp and text of the last line that came, new or not
+    epoch: Epoch = field(init=False)  # its name in the words of the core
+
+    def __post_init__(self) -> None:
+        self.epoch = Epoch(self.pod_uid, self.container_id)
 
     @classmethod
     def of(cls, pod: Pod, now: float, before: Trail | None = None) -> Life:
         """The life that the pod serves now."""
         return cls(pod.name, pod.uid, pod.container_id or "", before or Trail(), pod, now)
-
-    @property
-    def epoch(self) -> Epoch:
-        """Its name in the words of the core."""
-        return Epoch(self.pod_uid, self.container_id)
 
     @property
     def is_leaving(self) -> bool:
@@ -70,7 +69,7 @@ class Life:
         return Cursor(self.pod_name, self.pod_uid, self.container_id, place)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for whatever comes
 class Cursor:
     """A place in the log of one life of the container."""
 

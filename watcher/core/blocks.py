@@ -1,8 +1,8 @@
-"""Many lines in one piece of memory, as they came: cut up only where somebody asks for a line.
+"""Lines in one piece of memory, as they came: cut up only where somebody asks for a line.
 
 To know a line again after a reconnect takes its stamp and a hash, which costs more than everything else that is done
-with it. Of the lines of a backlog nearly none is ever asked for: so a block keeps the bytes, and makes the keys when
-they are wanted.
+with it. Of the lines of a backlog nearly none is ever asked for, and of a new line nobody asks before it was looked at:
+so a block keeps the bytes, and makes the keys when they are wanted.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from watcher.core.lines import LONGEST_LINE, SECOND, split_stamp
 
 Key = tuple[int, bytes]
 """A line: its stamp in nanoseconds and eight bytes of a hash of its text."""
-
-SMALLEST: Final = 256  # bytes; one or two lines are not worth it
 
 _HOUR: Final = len("\n2023-01-05T08:")  # what neighbours share
 _UNSTAMPED: Final = re.compile(
@@ -43,37 +41,40 @@ class Block:
     ends before it began a clock was set, so that each of its stamps is read.
     """
 
-    __slots__ = ("_keys", "bound", "count", "data", "first", "last")
+    __slots__ = ("bound", "count", "data", "first", "last")
 
     def __init__(self, data: bytes, count: int, first: int, last: tuple[int, bytes]) -> None:
         self.data = data
         self.count = count
         self.first = first
         self.last = last
-        self._keys: tuple[Key, ...] | None = None
-        ends = max(first, last[0])
-        self.bound = ends + SECOND if first <= last[0] else max(ends, *(ns for ns, _ in self.lines()))
+        self.bound = max(first, last[0])
+        if count > 2:  # noqa: PLR2004  else its ends are all of it
+            self.bound = last[0] + SECOND if first <= last[0] else max(ns for ns, _ in self.lines())
 
     @classmethod
     def of(cls, data: bytes) -> Block | None:
-        """The block of these whole lines; None where they must be taken one by one: few, long, or one has no stamp."""
-        if not SMALLEST <= len(data) <= LONGEST_LINE:
+        """The block of one whole line or more; None where they must be taken one by one: long, or one has no stamp."""
+        size = len(data)
+        if size > LONGEST_LINE:
             return None
-        first, _ = split_stamp(data[: data.index(b"\n")])
+        end = data.index(b"\n")
+        first, text = split_stamp(data[:end])
+        if first is None:
+            return None
+        if end == size - 1:
+            return cls(data, 1, first, (first, text))
         last, text = split_stamp(data[data.rfind(b"\n", 0, -1) + 1 : -1])
-        if first is None or last is None:
+        if last is None:
             return None
         count = count_lines(data)
         if data.count(b"\n" + data[: _HOUR - 1]) != count - 1 and _UNSTAMPED.search(data, 0, len(data) - 1) is not None:
             return None
         return cls(data, count, first, (last, text))
 
-    @property
     def keys(self) -> tuple[Key, ...]:
         """The keys of its lines, in order."""
-        if self._keys is None:
-            self._keys = tuple(key_of(ns, text) for ns, text in self.lines())
-        return self._keys
+        return tuple(key_of(ns, text) for ns, text in self.lines())
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Stamp and text of each line, in order."""

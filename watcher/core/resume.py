@@ -36,9 +36,12 @@ _NEVER: Final = -(2**62)  # earlier than any stamp
 
 
 class Place:
-    """Behind a batch of delivered lines. Immutable, but that the oldest places are cut off as time goes by."""
+    """Behind a batch of delivered lines. Immutable, but that the oldest places are cut off as time goes by.
 
-    __slots__ = ("_batch", "arrived", "before", "count", "forgotten", "last", "top")
+    The keys of a block are made when they are asked for; from then on they are kept in its place.
+    """
+
+    __slots__ = ("_batch", "_last", "arrived", "before", "count", "forgotten", "top")
 
     def __init__(
         self, batch: tuple[Key, ...] | Block, arrived: float, before: Place | None, forgotten: int = _NEVER
@@ -48,21 +51,36 @@ class Place:
         self.before = before
         # the highest stamp ever delivered before this batch: what is known when everything before it is forgotten
         self.forgotten: int = forgotten if before is None else before.top
-        self.last: Key | None
+        self._last: Key | Block | None
         if isinstance(batch, Block):
             self.count = batch.count
-            self.last = key_of(*batch.last)
+            self._last = batch
             top = batch.bound
         else:
             self.count = len(batch)
-            self.last = batch[-1] if batch else before.last if before else None
+            self._last = batch[-1] if batch else before.last if before else None
             top = max(batch)[0] if batch else _NEVER
         self.top: int = max(self.forgotten, top)
 
     @property
+    def last(self) -> Key | None:
+        """The line that was delivered last; None where none was."""
+        if isinstance(self._last, Block):
+            self._last = key_of(*self._last.last)
+        return self._last
+
+    @last.setter
+    def last(self, key: Key | None) -> None:
+        self._last = key
+
+    @property
     def keys(self) -> tuple[Key, ...]:
         """The keys of the batch, in order of arrival."""
-        return self._batch.keys if isinstance(self._batch, Block) else self._batch
+        if isinstance(self._batch, Block):
+            self._batch = self._batch.keys()
+            if isinstance(self._last, Block):
+                self._last = self._batch[-1]
+        return self._batch
 
     def chain(self) -> Iterator[Place]:
         """This place and those before it that are still remembered, newest first."""
