@@ -172,17 +172,13 @@ def daemon(
     }
     path = folder / "follow.yaml"
     path.write_text(yaml.safe_dump(config | changes))
-    command = [sys.executable, "-c", _AS_INSTALLED, "run", "-f", str(path), "--log-level", "warning"]
+    command = [sys.executable, "-m", "watcher", "run", "-f", str(path), "--log-level", "warning"]
     with subprocess.Popen(command, env={**os.environ, **(environment or {})}) as child:
         try:
             yield lambda: _status(f"http://127.0.0.1:{port}", child)
         finally:
             child.terminate()
             child.wait(WAIT)
-
-
-# Without a package of the development environment that the Kubernetes client loads wherever it is there.
-_AS_INSTALLED = "import sys; sys.modules['kubernetes_validate'] = None; from watcher.cli import main; main()"
 
 
 def _status(address: str, child: subprocess.Popen[bytes]) -> dict[str, Any]:
