@@ -104,17 +104,17 @@ class Scanner:
         """As ``read_batch``, of lines that still bear the runtime's stamps."""
         data = block.data
         facts, near_missed, info = [], 0, False
+        at = moment_of(block.last[0])
         for first, last, patterns in self._spans(data, 0, len(data)):
-            ns, text = split_stamp(data[first:last])
+            ns, text = block.last if last == len(data) - 1 else split_stamp(data[first:last])
             if ns is None:
                 continue
-            reading = self.matcher.read(text, moment_of(ns), patterns)
+            reading = self.matcher.read(text, at if ns == block.last[0] else moment_of(ns), patterns)
             near_missed += reading.near_miss
             info = info or reading.is_info
             if (fact := reading.fact) is not None:
                 facts.append(fact)
         info_lines = int(info or states_info(data, 0, len(data), stamped=True))
-        at = moment_of(block.last[0])
         return LogRead(epoch, tuple(facts), block.count, len(facts), near_missed, info_lines, at)
 
     def read_batch(self, lines: Sequence[RawLine], epoch: Epoch | None = None) -> LogRead:
@@ -141,8 +141,8 @@ class Scanner:
     def _spans(self, buffer: bytes, start: int, end: int) -> Iterator[Span]:
         self._tune(buffer)
         hits = self._search.find(buffer)
-        odd = [(-1, at, at) for at in self._odd(buffer, start, end)]
-        if odd:
+        if b"\\" in buffer or b"\x1b" in buffer:
+            odd = [(-1, at, at) for at in self._odd(buffer, start, end)]
             hits = sorted([*hits, *odd], key=itemgetter(1))
         return (self._each if self._every_line else self._marked)(buffer, start, end, hits)
 
