@@ -6,6 +6,7 @@ from tests.core.scripts import (
     ALLOCATION,
     ASSET,
     RECONCILIATION,
+    USAGE,
     Talk,
     active,
     begun,
@@ -48,6 +49,14 @@ def test_the_run_holds_until_the_log_says_that_the_work_is_over() -> None:
 
 def test_a_person_who_made_sure_of_it_ends_the_hold() -> None:
     skipped().asked(Move.APPROVE).expect("allocation", 1, 3).expect_going()
+
+
+def test_the_reason_says_whether_the_log_can_end_it() -> None:
+    skipped().expect_held(HoldKind.ABANDONED, "The run goes on when the log says", "approve")
+    talk = Talk(plan_of(USAGE, ALLOCATION)).up().accepted().heard(active("cloudUsage", 1, 3))
+    talk.asked(Move.SKIP, "cloudUsage").expect_held(HoldKind.ABANDONED, "may never say when", "approve")
+    talk.heard(active("cloudUsage", 1, 3)).wait(days=1).expect_held(HoldKind.ABANDONED)
+    talk.asked(Move.APPROVE).expect("allocation", 1, 3)
 
 
 def test_lines_that_both_stages_write_do_not_count_for_the_next() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
+from watcher.core.plan import Evidence
 from watcher.core.state import HoldKind
 from watcher.core.turn import Turn, spell
 
@@ -43,10 +44,11 @@ def hold_if_at_work(turn: Turn) -> bool:
         return False
     held = turn.stage(name).open
     days = spell(list(held.abandoned)) if held is not None else ""
-    reason = (
-        f"{name} {days}: skipped, but Kubecost may still be at work on it. The run goes on when the log says that this"
-        f" is over; make sure of it yourself to go on now ('watcher approve')"
-    )
+    if turn.rules(name).rules.least is Evidence.QUIET:
+        ends = "The log may never say when this is over; make sure of it, then let the run go on ('watcher approve')"
+    else:
+        ends = "The run goes on when the log says that this is over; or make sure of it yourself ('watcher approve')"
+    reason = f"{name} {days}: skipped, but Kubecost may still be at work on it. {ends}"
     if turn.hold(HoldKind.ABANDONED, reason, name):
         turn.tell(("held",), "warning", f"{name}: skipped while at work, the run holds", reason)
     return True
