@@ -252,7 +252,7 @@ class Daemon:
 def is_over(state: State) -> bool:
     """True where ``once`` has nothing to do: the run is finished, or a person must decide, and is not waited for."""
     hold = state.hold if state.status is RunStatus.HELD else None
-    return state.status in ENDED_RUN or (hold is not None and hold.kind in {HoldKind.DECISION, HoldKind.ABANDONED})
+    return state.status in ENDED_RUN or (hold is not None and hold.kind is HoldKind.DECISION)
 
 
 def _sentence(record: Record) -> str:

@@ -5,7 +5,8 @@ a backtracking search can try in a text of n characters:
 
 - It begins at n places; at one, where the regex begins with ``^``; at n / k, where it begins with k letters of which
   the first comes once, for the text has no room for more of them.
-- One way through the regex takes n steps at the most; in each it takes a character, or fails.
+- One way through the regex takes n steps at the most, in each of which it takes a character or fails; n more for each
+  part that is looked ahead at; and one for each alternative that it does not take.
 - A repeat of one character, of which none can begin what follows, has one way: where it gives one back, what follows
   fails at that very character. Any other repeat of one character (a free one) has n ways. A repeat of anything else is
   refused.
@@ -13,12 +14,13 @@ a backtracking search can try in a text of n characters:
   as many as there are.
 - What is looked ahead at is gone through in each way; before it, any repeat of one character is free.
 
-The product of beginnings, ways and n is the most. 0 is always a right answer.
+The product of beginnings, ways and steps is the most. 0 is always a right answer.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -56,8 +58,12 @@ def hasty_length(text: str, flags: int = 0) -> int:
     except (_SlowError, RecursionError):
         return 0
     anchored, letters = _beginning(tree)
-    powers = 1 + walk.free + (not anchored)
-    return min(LONGEST, int((MOST_STEPS * letters / walk.choices) ** (1 / powers)))
+
+    def most(n: int) -> float:
+        begins = 1 if anchored else n / letters
+        return begins * walk.choices * n**walk.free * (n * (1 + walk.looks) + walk.others)
+
+    return bisect_right(range(LONGEST + 1), MOST_STEPS, key=most) - 1
 
 
 def _beginning(tree: Any) -> tuple[bool, int]:  # noqa: ANN401  the parser has no types
@@ -78,6 +84,8 @@ class _Walk:
     def __init__(self) -> None:
         self.choices = 1
         self.free = 0
+        self.looks = 0
+        self.others = 0
 
     def sequence(self, nodes: Iterable[tuple[Any, Any]], follow: Chars) -> Chars:
         """What the sequence may begin with, where ``follow`` may come after it."""
@@ -90,6 +98,7 @@ class _Walk:
             case "AT":
                 return follow
             case "ASSERT" | "ASSERT_NOT" if argument[0] > 0:  # it looks ahead
+                self.looks += 1
                 self.sequence(argument[1], _ANY | _END)
                 return _ANY | _END
             case "SUBPATTERN" if not argument[1] and not argument[2]:  # it changes no flags
@@ -105,6 +114,7 @@ class _Walk:
                 return _chars(operation, argument)
 
     def _choice(self, firsts: Sequence[Chars]) -> Chars:
+        self.others += len(firsts)
         together, both = 0, 0
         for first in firsts:
             both |= together & first

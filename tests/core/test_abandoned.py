@@ -20,9 +20,10 @@ from tests.core.scripts import (
     started,
     written,
 )
-from watcher.core.events import Meaning, Move, RequestNotSent, RequestRefused
+from watcher.core.events import Booted, Meaning, Move, RequestNotSent, RequestRefused
 from watcher.core.plan import StageRules
 from watcher.core.state import HoldKind
+from watcher.daemon import is_over
 
 
 def skipped(first: StageRules = ASSET, *, held: bool = True) -> Talk:
@@ -137,10 +138,13 @@ def test_a_pause_sends_nothing_and_holds_nothing() -> None:
     talk.asked(Move.RESUME).expect_held(HoldKind.ABANDONED)
 
 
-def test_a_restart_of_the_daemon_ends_no_such_hold_and_tells_it_once() -> None:
+def test_a_daemon_that_begins_anew_looks_at_the_log_first() -> None:
+    """With ``--once``, too: it ends where nothing is said of the end, and goes on where it is."""
     talk = skipped()
-    again = Talk(talk.plan, talk.state, talk.now).up().expect_held(HoldKind.ABANDONED)
-    assert again.titles() == []
+    again = Talk(talk.plan, talk.state, talk.now)
+    again.tell(Booted()).expect_going()
+    assert not is_over(again.state)
+    again.up().expect_held(HoldKind.ABANDONED)
     again.heard(written("asset", 2), written("asset", 3)).expect("allocation", 1, 3)
 
 

@@ -226,7 +226,7 @@ def _boot(turn: Turn) -> None:
         if stage.lost is not None and stage.lost.answer is Answer.AWAITED:
             lost.answered(turn, stage.lost.request, Answer.UNCLEAR, "the daemon stopped before the answer")
     hold = turn.state.hold
-    if hold is not None and hold.kind in {HoldKind.SILENCE, HoldKind.BLIND}:
+    if hold is not None and hold.kind is not HoldKind.DECISION:
         for stage in turn.state.stages:
             _wait_again(turn, stage)
         turn.release("the daemon began anew and waits once more")
