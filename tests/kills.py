@@ -162,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
     """As the command line wants it; 1 where anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
     parser.add_argument("kills", type=int, nargs="?", default=200, help="how often to kill it (default: 200)")
-    parser.add_argument("--days", type=int, default=320, help="days in the window (default: 320)")
+    parser.add_argument("--days", type=int, default=290, help="days in the window (default: 290)")
     parser.add_argument("--seed", type=int, default=1, help="for the moments (default: 1)")
     chosen = parser.parse_args(arguments)
     began = time.perf_counter()

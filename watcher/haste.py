@@ -59,9 +59,10 @@ def hasty_length(text: str, flags: int = 0) -> int:
         return 0
     anchored, letters = _beginning(tree)
 
-    def most(n: int) -> float:
-        begins = 1 if anchored else n / letters
-        return begins * walk.choices * n**walk.free * (n * (1 + walk.looks) + walk.others)
+    def most(n: int) -> int:
+        ways: int = walk.choices * n**walk.free
+        steps = ways * (n * (1 + walk.looks) + walk.others)
+        return steps if anchored else steps * n // letters
 
     return bisect_right(range(LONGEST + 1), MOST_STEPS, key=most) - 1
 
