@@ -93,6 +93,13 @@ def test_a_failure_is_an_end_too() -> None:
     talk.expect("allocation", 1, 3)
 
 
+def test_a_failure_for_one_provider_is_no_end_for_the_others() -> None:
+    plan = plan_of(staged(RECONCILIATION, providers=("aws", "gcp")), ALLOCATION)
+    talk = Talk(plan).up().accepted().asked(Move.SKIP, "reconciliation").expect_held(HoldKind.ABANDONED)
+    talk.heard(fact(Meaning.WINDOW_FAILED, "reconciliation", days(1, 3), resolution="1d", provider="aws"))
+    talk.expect_held(HoldKind.ABANDONED).asked(Move.APPROVE).expect("allocation", 1, 3)
+
+
 def test_an_emptied_day_stays_skipped() -> None:
     talk = skipped().heard(written("asset", 2, (0, 0)), written("asset", 3)).expect("allocation", 1, 3)
     assert talk.statuses("asset") == "done skipped skipped"

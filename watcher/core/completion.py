@@ -133,7 +133,8 @@ def _learn_failure(turn: Turn, name: str, held: Open, fact: Fact) -> None:
         return
     reason = "the store refused it: outside its coverage" if fact.coverage else "the pipeline failed on it"
     reason = f"{reason}. {fact.advice}" if fact.advice else reason
-    abandoned.is_over(turn, name, days_of(turn, name, fact))
+    if not turn.rules(name).rules.per_provider:  # else it may still be at work for another one
+        abandoned.is_over(turn, name, days_of(turn, name, fact))
     for day in days_of(turn, name, fact):
         known = turn.stage(name).days[day]
         if known.status in LIVE_DAYS or (known.status is DayStatus.DONE and known.inferred):
