@@ -3,6 +3,7 @@
 import dataclasses
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import pytest
 import regex
@@ -13,9 +14,10 @@ from watcher.core.envelopes import unwrap
 from watcher.core.events import Epoch, Fact, Meaning
 from watcher.core.facts import FieldError
 from watcher.core.window import Window
-from watcher.matcher import MAX_MATCHED, Matcher
+from watcher.matcher import MAX_MATCHED, MOST_TIMEOUTS, Matcher
 from watcher.pattern import MAX_EVIDENCE, Pattern
 from watcher.profile import Profile, load_profile
+from watcher.scan import Scanner
 from watcher.sources import LinesRead, RawLine
 
 AT = datetime(2023, 1, 5, 8, 0, 0, 1, UTC)
@@ -142,6 +144,18 @@ def test_a_pattern_that_runs_away_is_counted_and_the_others_still_match() -> Non
     runs_away = Matcher(with_pattern(r"^(?:.|..)+\d$"), timeout=0.01)
     assert runs_away.read(MESSAGE.encode()).fact == DONE
     assert runs_away.timeouts == {"extra": 1}
+
+
+@pytest.mark.parametrize("kind", [Matcher, lambda profile, timeout: Scanner(Matcher(profile, timeout))])
+def test_a_pattern_that_runs_away_costs_a_batch_no_more_than_some_limits(kind: Any) -> None:
+    """Nothing else is done while a batch is read: no signal, no answer to a probe. The next batch tries it again."""
+    reader = kind(with_pattern(r"^(?:.|..)+\d$"), 0.001)
+    timeouts = reader.timeouts if kind is Matcher else reader.matcher.timeouts
+    lines = [RawLine(MESSAGE.encode(), None)] * 500
+    for batch in (1, 2):
+        read = reader.read_batch(lines)
+        assert (read.lines, read.matched, read.facts) == (500, 500, (DONE,) * 500)
+        assert timeouts == {"extra": batch * MOST_TIMEOUTS}
 
 
 def test_the_first_pattern_that_matches_wins() -> None:

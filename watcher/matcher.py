@@ -21,6 +21,7 @@ log = logging.getLogger("watcher")
 
 MAX_MATCHED = 64 << 10  # bytes of a line that are looked at; a progress line has some hundred
 TIMEOUT = 0.1  # seconds that one pattern may spend on one line
+MOST_TIMEOUTS = 10  # of one pattern in one batch of lines
 
 
 @dataclass(slots=True)  # not frozen: one is made for every line that is read, and that would double its price
@@ -98,13 +99,21 @@ class Matcher:
     """Reads lines by a profile. Nothing in a line makes it fail.
 
     A pattern that does not come to an end within ``timeout`` seconds on a line counts as not matching it; ``timeouts``
-    counts these by pattern, for people.
+    counts these by pattern, for people. On ``MOST_TIMEOUTS`` lines of a batch (``begin_batch``) at the most:
+    on the others it is not tried, for whoever reads a batch does nothing else meanwhile.
     """
 
     def __init__(self, profile: Profile, timeout: float = TIMEOUT) -> None:
         self.profile = profile
         self.timeouts: Counter[str] = Counter()
         self._timeout = timeout
+        self._of_batch: Counter[str] | None = None
+        self._given_up: set[str] = set()
+
+    def begin_batch(self) -> None:
+        """Lines come that are read in one go: patterns that were given up on are tried again."""
+        self._of_batch = Counter()
+        self._given_up = set()
 
     def read(self, raw: bytes, at: datetime | None = None, patterns: Iterable[Pattern] | None = None) -> Reading:
         """Read one line (without its newline); ``at`` is the runtime's stamp where the source took it off.
@@ -122,6 +131,8 @@ class Matcher:
             if pattern.literal is not None and pattern.literal not in message:
                 continue
             if pattern.levels and level not in pattern.levels:
+                continue
+            if self._given_up and pattern.id in self._given_up:
                 continue
             try:
                 found = pattern.search(message, self._timeout)
@@ -154,6 +165,10 @@ class Matcher:
                 self._timeout,
                 times,
             )
+        if self._of_batch is not None:
+            self._of_batch[pattern] += 1
+            if self._of_batch[pattern] == MOST_TIMEOUTS:
+                self._given_up.add(pattern)
 
     def read_lines(self, read: LinesRead) -> LogRead:
         """Read lines in order of arrival: their facts, and the counts that go with them."""
@@ -164,6 +179,7 @@ class Matcher:
         facts: list[Fact] = []
         count = near_missed = info_lines = 0
         last: datetime | None = None
+        self.begin_batch()
         for line in lines:
             reading = self.read(line.text, line.at)
             count += 1

@@ -140,6 +140,7 @@ class Scanner:
 
     def _spans(self, buffer: bytes, start: int, end: int) -> Iterator[Span]:
         self._tune(buffer)
+        self.matcher.begin_batch()
         hits = self._search.find(buffer)
         if b"\\" in buffer or b"\x1b" in buffer:
             odd = [(-1, at, at) for at in self._odd(buffer, start, end)]
