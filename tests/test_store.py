@@ -93,12 +93,14 @@ def test_a_second_daemon_is_turned_away(tmp_path: Path) -> None:
 def foreign(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("create table other (a)")
+    db.close()
 
 
 def newer(path: Path) -> None:
     Store(path).open().close()
     with sqlite3.connect(path) as db:
         db.execute("pragma user_version=99")
+    db.close()  # else the garbage collector does, and writes what stands beside the file into it
 
 
 def damaged(path: Path) -> None:
