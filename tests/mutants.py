@@ -38,7 +38,7 @@ from watcher.core.turn import Turn
 from watcher.core.window import Window
 from watcher.daemon import Daemon
 from watcher.errors import StateError
-from watcher.simulator.laws import Law
+from watcher.simulator.law import Law
 from watcher.sources import LinesRead
 
 Patch = pytest.MonkeyPatch

@@ -9,7 +9,7 @@ import pytest
 from tests.deployed import ROOT
 from tests.mutants import MUTANTS, Mutant
 from watcher.simulator.chaos import simulate
-from watcher.simulator.laws import Law
+from watcher.simulator.law import Law
 
 SEEDS = 200
 PAGE = ROOT / "docs" / "simulation.md"

@@ -26,7 +26,8 @@ from watcher.preflight import identity
 from watcher.simulator.door import Door
 from watcher.simulator.installation import Disk, Installation
 from watcher.simulator.kubecost import Kubecost
-from watcher.simulator.laws import Breach, Law, Laws
+from watcher.simulator.law import Breach, Law
+from watcher.simulator.laws import Laws
 from watcher.simulator.ledger import Ledger
 from watcher.simulator.line_book import LineBook
 from watcher.simulator.machine import Machine, Surroundings
@@ -191,7 +192,7 @@ class Chaos:
             self.weather,
             self._rng("door"),
             world=world,
-            arrived=self.laws.arrived,
+            arrived=self.laws.requests.arrived,
             asked_at=self.laws.asked_at,
             note=lambda text: self.note("fault", text),
         )
@@ -209,7 +210,10 @@ class Chaos:
         """One life of the daemon after the other, each from what the one before had saved."""
         rng = self._rng("lives")
         person = Person(
-            self._rng("person"), self.settings.moves, lambda text: self.note("person", text), self.laws.is_at_work
+            self._rng("person"),
+            self.settings.moves,
+            lambda text: self.note("person", text),
+            self.laws.requests.is_at_work,
         )
         state, cursor = State.begin(self.settings.plan), None
         self.store.open().begin(identity(self.settings.plan), state)

@@ -1,7 +1,7 @@
 """What must hold in every run, whatever goes wrong: each law has a name, and is checked all along against the truth.
 
 The truth is what the simulated Kubecost did (``ledger.py``), what its containers logged (``line_book.py``), what
-arrived at its door and what people were told; never what the daemon believes.
+arrived at its door and what people were told; never what the daemon believes. Of requests: ``request_laws.py``.
 """
 
 from __future__ import annotations
@@ -9,76 +9,29 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 
-from watcher.core.commands import Notify, Record, Request
+from watcher.core.commands import Notify, Record
 from watcher.core.events import Attached, CaughtUp, EpochChanged, GapFound, Move
 from watcher.core.moves import ENDED_RUN, DayStatus, RunStatus
 from watcher.core.outbox import GIVE_UP_AFTER
 from watcher.core.plan import Evidence, Plan
-from watcher.core.state import Answer, Day, Stage, State
-from watcher.simulator.door import Arrival
+from watcher.core.state import Day, Stage, State
+from watcher.simulator.law import Breach, Law
 from watcher.simulator.ledger import Ledger, Outcome
 from watcher.simulator.line_book import LineBook
+from watcher.simulator.request_laws import RequestLaws
 from watcher.sources import LinesRead, SourceEvent
-
-
-class Law(StrEnum):
-    """What must hold; ``docs/simulation.md`` says each in a sentence."""
-
-    SAVE_THEN_ACT = "save-then-act"
-    STAGE_ORDER = "stage-order"
-    ONE_REQUEST_OPEN = "one-request-open"
-    NO_REPEAT = "no-repeat"
-    DONE_IS_TRUE = "done-is-true"
-    EMPTY_IS_TRUE = "empty-is-true"
-    FAILED_IS_TRUE = "failed-is-true"
-    SILENCE_IS_HEARD = "silence-is-heard"
-    CURSOR_NEVER_LEADS = "cursor-never-leads"
-    EACH_LINE_ONCE = "each-line-once"
-    FILED_WHERE_IT_BELONGS = "filed-where-it-belongs"
-    HEARD_IS_HEARD = "heard-is-heard"
-    NEVER_DEAF = "never-deaf"
-    PEOPLE_ARE_TOLD = "people-are-told"
-    OUTBOX = "outbox"
-    ENDS_WITH_A_REASON = "ends-with-a-reason"
-    STOPS_WHEN_TOLD = "stops-when-told"
-    NO_ILLEGAL_MOVE = "no-illegal-move"
-    NO_BUG = "no-bug"
-
 
 _CONTAINER = re.compile(r'"container": "([^"]*)"')  # in a cursor of the cluster source, before the long part of it
 _PLACE = re.compile(r'"place": "t1 ([0-9a-f]{32})')  # the last line before it
 _KEY = struct.Struct(">q8s")
-_FINISHED = frozenset({DayStatus.DONE, DayStatus.SKIPPED})
 _TOLD = frozenset({RunStatus.HELD, RunStatus.FAILED, RunStatus.DONE})
 _TRUTH = {
     DayStatus.DONE: (Law.DONE_IS_TRUE, Outcome.DONE),
     DayStatus.EMPTY: (Law.EMPTY_IS_TRUE, Outcome.EMPTY),
     DayStatus.FAILED: (Law.FAILED_IS_TRUE, Outcome.FAILED),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """A law that did not hold."""
-
-    law: Law
-    at: float
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.law} at {self.at:.3f} s: {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A request that left the daemon, and the epoch that it knew then."""
-
-    request: Request
-    epoch: str
 
 
 class Laws:
@@ -94,13 +47,7 @@ class Laws:
         self._book = book
         self._seconds = seconds
         self._begin = begin
-        self._sent: list[Sent] = []
-        self._in_flight: set[int] = set()
-        self._taken: set[int] = set()
-        self._doubled: set[int] = set()  # by the network: nobody can know
-        self._unheard: set[int] = set()  # no start line follows where one must: they look as if they never arrived
-        self._retried: set[tuple[str, date]] = set()
-        self._meddled = False  # a person let a request go out although Kubecost may be at work on another
+        self.requests = RequestLaws(ledger, self.fail)
         self._let_go: set[str] = set()  # stages that he skipped unclear: their lines may come later all the same
         self._posted: dict[tuple[int, str], datetime] = {}
         self._caught_up: list[tuple[float, datetime]] = []  # when it was said, and up to when
@@ -111,82 +58,10 @@ class Laws:
         """Note that a law did not hold."""
         self.breaches.append(Breach(law, self._seconds(), text))
 
-    # ---- requests ---------------------------------------------------------------------------------------------------
-
-    def sent(self, request: Request) -> None:
-        """A request leaves the daemon."""
-        number, name = request.request, request.stage
-        stage = self.saved.stage(name)
-        if stage.open is None or stage.open.request != number or stage.open.answer is not Answer.AWAITED:
-            self.fail(Law.SAVE_THEN_ACT, f"request {number} left before a state that says so was saved")
-            return
-        self._check_order(number, name)
-        epoch = stage.open.epoch.container_id if stage.open.epoch is not None else ""
-        self._check_one_at_a_time(number, name, epoch)
-        self._check_repeat(request, epoch)
-        self._sent.append(Sent(request, epoch))
-        self._in_flight.add(number)
-
     def asked_at(self, name: str) -> datetime | None:
         """When the open request of a stage was decided, by the daemon's clock."""
         held = self.saved.stage(name).open
         return held.requested_at if held is not None else None
-
-    def _check_order(self, number: int, name: str) -> None:
-        for earlier in self.saved.stages:
-            if earlier.name == name:
-                return
-            days = {day for day, known in earlier.days.items() if known.status not in _FINISHED}
-            claimed = {day for day, known in earlier.days.items() if known.status is DayStatus.DONE}
-            days |= claimed - self._ledger.finished(earlier.name)
-            if days:
-                self.fail(
-                    Law.STAGE_ORDER, f"request {number} for {name} before {earlier.name} {min(days)} was finished"
-                )
-
-    def _check_one_at_a_time(self, number: int, name: str, epoch: str) -> None:
-        if self._in_flight:
-            self.fail(Law.ONE_REQUEST_OPEN, f"request {number} for {name} while {self._in_flight} awaits its answer")
-        for other in self.saved.stages:
-            if other.name != name and (other.unsettled() or _awaits(other)):
-                self.fail(Law.ONE_REQUEST_OPEN, f"request {number} for {name} while {other.name} is open")
-        known = {one.request.request for one in self._sent if one.epoch == epoch}
-        at_work = self._at_work(known - self._doubled - self._unheard)
-        if at_work and not self._meddled:
-            self.fail(Law.ONE_REQUEST_OPEN, f"request {number} for {name} while Kubecost works on {at_work}")
-
-    def is_at_work(self) -> bool:
-        """True while Kubecost works on anything that was asked for."""
-        return any(one.open and one.request is not None for one in self._ledger.repairs)
-
-    def _at_work(self, requests: set[int]) -> set[int]:
-        """Those of the requests on which Kubecost still works."""
-        return {one.request for one in self._ledger.repairs if one.open and one.request is not None} & requests
-
-    def _check_repeat(self, request: Request, epoch: str) -> None:
-        for earlier in self._sent:
-            again = {
-                day
-                for day in set(earlier.request.window.days()) & set(request.window.days())
-                if (request.stage, day) not in self._retried
-            }
-            same = earlier.request.stage == request.stage and earlier.epoch == epoch
-            if same and again and earlier.request.request in self._taken - self._unheard:
-                text = f"request {request.request} repeats {earlier.request.request} for {request.stage} {min(again)}"
-                self.fail(Law.NO_REPEAT, f"{text} in the same epoch; nothing was lost")
-
-    def arrived(self, arrival: Arrival) -> None:
-        """A request reached Kubecost."""
-        if arrival.taken and arrival.request.request in self._taken:
-            self._doubled.add(arrival.request.request)
-        elif arrival.taken:
-            self._taken.add(arrival.request.request)
-            if arrival.silent:
-                self._unheard.add(arrival.request.request)
-
-    def answered(self, number: int) -> None:
-        """The daemon has an answer to this request."""
-        self._in_flight.discard(number)
 
     def steered(self, move: Move, stage: str | None, day: date | None) -> None:
         """A person decides, by what he is shown: what was retried may be asked for again.
@@ -195,17 +70,12 @@ class Laws:
         """
         chosen = [one for one in self.saved.stages if stage in (None, one.name)]
         unclear = {one.name for one in chosen if one.count(DayStatus.UNCLEAR) or one.count(DayStatus.FAILED)}
-        self._meddled |= move in {Move.RETRY, Move.APPROVE} or (move is Move.SKIP and bool(unclear))
+        if move in {Move.RETRY, Move.APPROVE} or (move is Move.SKIP and unclear):
+            self.requests.meddled()
         if move is Move.SKIP:
             self._let_go |= unclear
         if move is Move.RETRY:
-            self._retried |= {
-                (one.name, each)
-                for one in self.saved.stages
-                if stage in (None, one.name)
-                for each in one.days
-                if day in (None, each)
-            }
+            self.requests.retried({(one.name, each) for one in chosen for each in one.days if day in (None, each)})
 
     # ---- states -----------------------------------------------------------------------------------------------------
 
@@ -239,7 +109,7 @@ class Laws:
                 law, outcome = _TRUTH[known.status]
                 life = new.open.epoch.container_id if new.open is not None and new.open.epoch is not None else ""
                 if (
-                    not self._doubled
+                    not self.requests.doubled
                     and not self._is_mixed(new.name, life)
                     and not any(
                         # A failure of a block of days fails those of the next request too, where a person went on.
@@ -337,7 +207,7 @@ class Laws:
 
     def died(self) -> None:
         """This life of the daemon is over: what it did not save never happened."""
-        self._in_flight.clear()
+        self.requests.died()
         self._book.forget()
 
     def ended(self, heard_until: float | None) -> None:
@@ -354,7 +224,3 @@ class Laws:
                 self.fail(Law.OUTBOX, f"message {letter[0]} to {letter[1]} was neither delivered nor kept")
         if heard_until is not None and (lost := self._book.missing(heard_until)):
             self.fail(Law.NEVER_DEAF, f"not heard after so long: {lost}")
-
-
-def _awaits(stage: Stage) -> bool:
-    return stage.open is not None and stage.open.answer is Answer.AWAITED

@@ -23,7 +23,8 @@ from watcher.daemon import Daemon, Edges
 from watcher.errors import WatcherError
 from watcher.matcher import Matcher
 from watcher.simulator.door import Door
-from watcher.simulator.laws import Law, Laws
+from watcher.simulator.law import Law
+from watcher.simulator.laws import Laws
 from watcher.simulator.network import Network
 from watcher.simulator.objects import COST_MODEL
 from watcher.simulator.slow_disk import SlowDisk
@@ -185,11 +186,11 @@ class Machine:
     async def _send(self, request: Request) -> Event:
         self._check_power()
         self._around.note("command", tell_command(request))
-        self._laws.sent(request)
+        self._laws.requests.sent(request, self._laws.saved)
         self._come_nearer("request")
         event = await self._around.door.send(request)
         self._around.note("answer", tell_event(event))
-        self._laws.answered(request.request)
+        self._laws.requests.answered(request.request)
         return event
 
     async def _tell(self, notify: Notify) -> Event:
