@@ -112,8 +112,11 @@ class Matcher:
 
     def begin_batch(self) -> None:
         """Lines come that are read in one go: patterns that were given up on are tried again."""
-        self._of_batch = Counter()
-        self._given_up = set()
+        if self._of_batch is None:
+            self._of_batch = Counter()
+        elif self._of_batch:
+            self._of_batch.clear()
+            self._given_up.clear()
 
     def read(self, raw: bytes, at: datetime | None = None, patterns: Iterable[Pattern] | None = None) -> Reading:
         """Read one line (without its newline); ``at`` is the runtime's stamp where the source took it off.
